@@ -1,0 +1,108 @@
+mod files;
+mod keys;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row as _, SqlitePool};
+
+use crate::StorageError;
+
+/// The schema's history, oldest first. Each file ends by setting `user_version` to its own number; none ever changes.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_api_keys.sql")];
+
+/// How long a statement waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All durable state in one SQLite file.
+///
+/// Several stores, also in several processes, may have one file open. Cloning is cheap.
+#[derive(Clone)]
+pub struct SqliteStore {
+    /// One connection: SQLite has one writer anyway, and waiting here is fairer than waiting for its lock.
+    writer: SqlitePool,
+    /// Opened on demand and closed when idle; readers see the last commit, also one of another process.
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it (mode 0600) and its directory (0700) if they are missing, and migrates its schema.
+    ///
+    /// A directory that exists keeps its mode.
+    pub async fn open(path: &Path) -> Result<Self, StorageError> {
+        files::prepare(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(StorageError::database("open the database"))?;
+        migrate(&writer, path).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(2)
+            .idle_timeout(Duration::from_secs(60))
+            .connect_lazy_with(options.read_only(true));
+        Ok(Self { writer, readers })
+    }
+
+    /// Asks the database for an answer; for readiness.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        sqlx::query("SELECT 1")
+            .execute(&self.readers)
+            .await
+            .map_err(StorageError::database("ask the database"))?;
+        Ok(())
+    }
+
+    /// Waits for running statements and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Brings the schema up to date, in one transaction, so that processes that start together do it once.
+async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StorageError> {
+    let failed = || StorageError::database("bring the database's schema up to date");
+    if schema_version(pool, path).await? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+    let version = schema_version(&mut *transaction, path).await?;
+    for migration in &MIGRATIONS[version..] {
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(failed())?;
+    }
+    transaction.commit().await.map_err(failed())
+}
+
+async fn schema_version<'c>(
+    database: impl sqlx::Executor<'c, Database = sqlx::Sqlite>,
+    path: &Path,
+) -> Result<usize, StorageError> {
+    let row = sqlx::query("PRAGMA user_version")
+        .fetch_one(database)
+        .await
+        .map_err(StorageError::database("read the database's schema version"))?;
+    let found: i64 = row.try_get(0).map_err(StorageError::database("read the database's schema version"))?;
+    match usize::try_from(found) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(StorageError::TooNew { path: path.to_owned(), found, known: MIGRATIONS.len() as i64 }),
+    }
+}
+
+/// Milliseconds since 1970; a time before that counts as 1970.
+fn to_millis(time: SystemTime) -> i64 {
+    i64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+fn from_millis(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+}
