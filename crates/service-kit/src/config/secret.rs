@@ -1,0 +1,261 @@
+use std::fmt::{self, Debug};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing::{info, warn};
+
+use super::without_newline;
+
+/// How often [`Secret::current`] looks at its file.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a replaced value is still accepted by [`Secret::accepted`]: other processes notice the change later than we do.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// A secret file is small; this bounds what a wrong path can make us read.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// A secret value that may stand in a file, and is read again when the file changes.
+///
+/// A file that is missing, empty or unreadable later on leaves the last good value in place. Clones share it.
+#[derive(Clone)]
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
+    file: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+struct State {
+    value: SecretString,
+    previous: Option<(SecretString, Instant)>,
+    stamp: Option<Stamp>,
+    looked: Instant,
+    /// The file is in a bad state that was logged already.
+    complained: bool,
+}
+
+/// What tells one version of a file from the next. The inode tells a replaced file from its predecessor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+/// Why a secret's file cannot be used. Names no value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    #[error("its file cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("its file is empty")]
+    Empty,
+    #[error("its file is larger than a secret can be")]
+    TooLarge,
+    #[error("its file can be read by everyone (mode {mode:o}): take that right away (chmod o-rwx)")]
+    Loose { mode: u32 },
+}
+
+impl Secret {
+    /// A value that never changes.
+    pub fn fixed(value: impl Into<String>) -> Self {
+        Self::from_parts(None, SecretString::from(value.into()), None)
+    }
+
+    /// The content of a file, without one trailing newline.
+    pub fn from_file(path: &Path) -> Result<Self, SecretFileError> {
+        read_secret_file(path, true).map(|(secret, _)| secret)
+    }
+
+    /// The value as it is now. Looks at the file's time and size at most once a second.
+    pub fn current(&self) -> SecretString {
+        let mut state = self.state();
+        if let Some(path) = &self.0.file
+            && state.looked.elapsed() >= LOOK_EVERY
+        {
+            state.refresh(path);
+        }
+        state.value.clone()
+    }
+
+    /// The current value and, for a minute after a change, the one before it: what a verifier accepts.
+    pub fn accepted(&self) -> Vec<SecretString> {
+        let mut values = vec![self.current()];
+        let state = self.state();
+        if let Some((previous, replaced)) = &state.previous
+            && replaced.elapsed() < GRACE
+        {
+            values.push(previous.clone());
+        }
+        values
+    }
+
+    /// Looks at the file now; `true` if the value is another one than before. For a verifier that met an unknown value.
+    pub fn reread(&self) -> bool {
+        let Some(path) = &self.0.file else { return false };
+        self.state().refresh(path)
+    }
+
+    fn from_parts(file: Option<PathBuf>, value: SecretString, stamp: Option<Stamp>) -> Self {
+        let state = State { value, previous: None, stamp, looked: Instant::now(), complained: false };
+        Self(Arc::new(Inner { file, state: Mutex::new(state) }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl State {
+    fn refresh(&mut self, path: &Path) -> bool {
+        self.looked = Instant::now();
+        match self.changed_value(path) {
+            Ok(None) => false,
+            Ok(Some(value)) => {
+                info!(file = %path.display(), "a secret's file has changed; its new value is in use");
+                let before = std::mem::replace(&mut self.value, value);
+                self.previous = Some((before, Instant::now()));
+                self.complained = false;
+                true
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.complained, true) {
+                    warn!(file = %path.display(), "the last good value of a secret stays in use: {error}");
+                }
+                metrics::counter!("config_reload_failures_total").increment(1);
+                false
+            }
+        }
+    }
+
+    fn changed_value(&mut self, path: &Path) -> Result<Option<SecretString>, SecretFileError> {
+        let stamp = Stamp::of(&std::fs::metadata(path)?);
+        if self.stamp == Some(stamp) {
+            return Ok(None);
+        }
+        let text = read_value(path)?;
+        self.stamp = Some(stamp);
+        Ok((text != self.value.expose_secret()).then(|| SecretString::from(text)))
+    }
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Self {
+        Self { inode: file.ino(), size: file.size(), modified: (file.mtime(), file.mtime_nsec()) }
+    }
+}
+
+/// A secret and, for checks, its first value. `loose`: a file that everyone may read is fine.
+///
+/// Under `/run/secrets` the mode is the container engine's business.
+pub(super) fn read_secret_file(path: &Path, loose: bool) -> Result<(Secret, String), SecretFileError> {
+    let metadata = std::fs::metadata(path)?;
+    let mode = metadata.mode() & 0o777;
+    if !loose && mode & 0o007 != 0 && !path.starts_with("/run/secrets") {
+        return Err(SecretFileError::Loose { mode });
+    }
+    let text = read_value(path)?;
+    // The stamp is older than the content, so a change in between is seen at the next look.
+    let secret = Secret::from_parts(
+        Some(path.to_owned()),
+        SecretString::from(text.clone()),
+        Some(Stamp::of(&metadata)),
+    );
+    Ok((secret, text))
+}
+
+fn read_value(path: &Path) -> Result<String, SecretFileError> {
+    if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
+        return Err(SecretFileError::TooLarge);
+    }
+    let text = without_newline(std::fs::read_to_string(path)?);
+    if text.is_empty() { Err(SecretFileError::Empty) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(&path, text).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn one_trailing_newline_is_not_part_of_the_value() {
+        for (text, value) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a")] {
+            let (_keep, path) = file(text);
+            assert_eq!(Secret::from_file(&path).unwrap().current().expose_secret(), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_file_is_seen_and_its_old_value_accepted_for_a_while() {
+        let (_keep, path) = file("old");
+        let secret = Secret::from_file(&path).unwrap();
+        let clone = secret.clone();
+        fs::write(&path, "the new one").unwrap();
+        assert!(secret.reread());
+        assert!(!secret.reread());
+        assert_eq!(clone.current().expose_secret(), "the new one");
+        let accepted: Vec<_> =
+            clone.accepted().iter().map(|value| value.expose_secret().to_owned()).collect();
+        assert_eq!(accepted, ["the new one", "old"]);
+    }
+
+    #[test]
+    fn a_replaced_file_of_equal_size_is_seen() {
+        let (keep, path) = file("aaa");
+        let secret = Secret::from_file(&path).unwrap();
+        let next = keep.path().join("next");
+        fs::write(&next, "bbb").unwrap();
+        fs::rename(&next, &path).unwrap();
+        assert!(secret.reread());
+        assert_eq!(secret.current().expose_secret(), "bbb");
+    }
+
+    #[test]
+    fn a_bad_file_leaves_the_last_good_value() {
+        let (_keep, path) = file("good");
+        let secret = Secret::from_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert!(!secret.reread());
+        fs::write(&path, [0xff, 0xfe, 0xfd]).unwrap();
+        assert!(!secret.reread());
+        fs::remove_file(&path).unwrap();
+        assert!(!secret.reread());
+        assert_eq!(secret.current().expose_secret(), "good");
+        fs::write(&path, "better").unwrap();
+        assert!(secret.reread());
+    }
+
+    #[test]
+    fn the_file_is_looked_at_once_a_second_without_being_asked() {
+        let (_keep, path) = file("old");
+        let secret = Secret::from_file(&path).unwrap();
+        fs::write(&path, "newer").unwrap();
+        assert_eq!(secret.current().expose_secret(), "old");
+        secret.state().looked -= LOOK_EVERY;
+        assert_eq!(secret.current().expose_secret(), "newer");
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::fixed("hunter2")), "Secret(…)");
+    }
+}

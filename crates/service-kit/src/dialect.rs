@@ -1,0 +1,48 @@
+//! The bodies of errors that we make ourselves, in the dialect of the route they occur on.
+
+mod airtable;
+mod problem;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+use crate::error::ApiError;
+
+pub use problem::Problem;
+
+/// How a part of the surface speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// RFC 9457 `application/problem+json`.
+    Problem,
+    /// The shapes of Airtable's Web API, for its clients.
+    Airtable,
+}
+
+impl Dialect {
+    /// Gives the response this error's status, headers and body; headers that it has stay.
+    pub(crate) fn render(self, error: &ApiError, request_id: &str, response: &mut Response) {
+        let (status, content_type, body) = match self {
+            Self::Problem => problem::body(error, request_id),
+            Self::Airtable => airtable::body(error),
+        };
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.remove(CONTENT_LENGTH);
+        if self == Self::Problem && status == StatusCode::UNAUTHORIZED {
+            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = error.parts().retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        *response.body_mut() = Body::from(body);
+    }
+}
+
+/// Rounded up: a caller that comes back at the given second must not come too early.
+fn whole_seconds(wait: std::time::Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}

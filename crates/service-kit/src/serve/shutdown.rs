@@ -1,0 +1,66 @@
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+/// The exit code of a program that was interrupted from the terminal.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// A stop that can be asked for once, and waited for by everyone. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    requested: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Shutdown {
+    /// A stop that only [`Shutdown::request`] asks for.
+    pub fn manual() -> Self {
+        Self::default()
+    }
+
+    /// A stop asked for by SIGINT (Ctrl-C) or SIGTERM. A second signal ends the process at once, with code 130.
+    pub fn on_signal() -> io::Result<Self> {
+        let shutdown = Self::default();
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::spawn(listen(interrupt, terminate, shutdown.clone()));
+        Ok(shutdown)
+    }
+
+    pub fn request(&self) {
+        self.requested.cancel();
+    }
+
+    pub fn is_requested(&self) -> bool {
+        self.requested.is_cancelled()
+    }
+
+    pub async fn requested(&self) {
+        self.requested.cancelled().await;
+    }
+
+    /// Ends what has not drained in time.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    pub(super) async fn cut_requested(&self) {
+        self.cut.cancelled().await;
+    }
+}
+
+async fn listen(mut interrupt: Signal, mut terminate: Signal, shutdown: Shutdown) {
+    either(&mut interrupt, &mut terminate).await;
+    info!("stopping: requests in flight are finished first; a second signal stops at once");
+    shutdown.request();
+    either(&mut interrupt, &mut terminate).await;
+    std::process::exit(EXIT_INTERRUPTED);
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
