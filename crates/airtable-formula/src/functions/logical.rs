@@ -1,0 +1,40 @@
+//! Truth values. `IF` and `SWITCH` evaluate lazily and are part of the machine.
+
+use crate::array::flatten_good;
+use crate::coerce;
+use crate::value::{ErrorKind, Value};
+use crate::vm::Env;
+
+pub(crate) fn and<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Ok(Value::Boolean(flatten_good(arguments)?.into_iter().all(Value::is_truthy)))
+}
+
+pub(crate) fn or<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Ok(Value::Boolean(flatten_good(arguments)?.into_iter().any(Value::is_truthy)))
+}
+
+pub(crate) fn xor<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    let count = flatten_good(arguments)?.into_iter().filter(|value| value.is_truthy()).count();
+    Ok(Value::Boolean(count % 2 == 1))
+}
+
+pub(crate) fn not<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Ok(Value::Boolean(!coerce::truthy(&arguments[0])?))
+}
+
+pub(crate) fn r#true<'a>(_: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Ok(Value::Boolean(true))
+}
+
+pub(crate) fn r#false<'a>(_: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Ok(Value::Boolean(false))
+}
+
+pub(crate) fn blank<'a>(_: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Ok(Value::Blank)
+}
+
+/// Airtable shows no message, so it is not kept.
+pub(crate) fn error<'a>(_: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
+    Err(ErrorKind::Raised)
+}

@@ -1,0 +1,257 @@
+//! Regular expressions in RE2's syntax, on a linear-time engine.
+
+use regex::{Regex, RegexBuilder};
+
+use crate::cost::Meter;
+use crate::value::ErrorKind;
+
+/// Longest pattern, in bytes.
+const LONGEST: usize = 10_000;
+
+/// Sizes of the compiled automaton that are tried, in bytes, and the work that each byte of text then costs: the engine's
+/// worst case is the product of the two.
+const SIZES: [(usize, u64); 3] = [(1 << 14, 1), (1 << 17, 16), (1 << 20, 256)];
+
+/// Work of compiling a pattern while evaluating.
+const COMPILE_WORK: u64 = 2000;
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    pub(crate) regex: Regex,
+    work_per_byte: u64,
+}
+
+impl Pattern {
+    pub(crate) fn compile(pattern: &str) -> Result<Self, ErrorKind> {
+        if pattern.len() > LONGEST {
+            return Err(ErrorKind::Regex);
+        }
+        let translated = translate(pattern).ok_or(ErrorKind::Regex)?;
+        for (size, work_per_byte) in SIZES {
+            match RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(1 << 20).build() {
+                Ok(regex) => return Ok(Self { regex, work_per_byte }),
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(_) => return Err(ErrorKind::Regex),
+            }
+        }
+        Err(ErrorKind::Regex)
+    }
+
+    /// As [`Self::compile`], at the evaluation's expense.
+    pub(crate) fn compile_now(pattern: &str, meter: &mut Meter) -> Result<Self, ErrorKind> {
+        meter.spend(COMPILE_WORK + pattern.len() as u64)?;
+        Self::compile(pattern)
+    }
+
+    /// Counts a search through `text`.
+    pub(crate) fn spend(&self, text: &str, meter: &mut Meter) -> Result<(), ErrorKind> {
+        meter.spend((text.len() as u64 + 1).saturating_mul(self.work_per_byte))
+    }
+}
+
+const DIGIT: &str = "0-9";
+const WORD: &str = "0-9A-Za-z_";
+const SPACE: &str = r"\t\n\f\r\x20";
+
+/// RE2's syntax in that of the `regex` crate: `\d`, `\w`, `\s` and `\b` are ASCII, and brackets know no set operations.
+/// `None` for what RE2 does not have.
+fn translate(pattern: &str) -> Option<String> {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut rest = pattern;
+    // Whether a repetition ends here, and whether it may still be made lazy by a `?`.
+    let (mut repeated, mut may_be_lazy) = (false, false);
+    while let Some(c) = rest.chars().next() {
+        let counted = counted_repetition(rest);
+        if counted.is_some() || matches!(c, '*' | '+' | '?') {
+            if repeated && !(c == '?' && may_be_lazy) {
+                return None;
+            }
+            (repeated, may_be_lazy) = (true, !repeated);
+            let length = match counted {
+                Some(length) => length?,
+                None => 1,
+            };
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        (repeated, may_be_lazy) = (false, false);
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '{' => out.push_str(r"\{"),
+            '\\' => {
+                let escaped = rest.chars().next()?;
+                rest = &rest[escaped.len_utf8()..];
+                match escaped {
+                    'd' | 'w' | 's' => out.extend(["[", perl_class(escaped), "]"]),
+                    'D' | 'W' | 'S' => out.extend(["[^", perl_class(escaped), "]"]),
+                    'b' => out.push_str(r"(?-u:\b)"),
+                    'Q' => {
+                        let (literal, after) = rest.split_once(r"\E").unwrap_or((rest, ""));
+                        out.push_str(&regex::escape(literal));
+                        rest = after;
+                    }
+                    // Word boundaries there, plain characters here.
+                    '<' | '>' => out.push(escaped),
+                    _ => out.extend(['\\', escaped]),
+                }
+            }
+            '[' => {
+                let (class, after) = bracket_class(rest)?;
+                out.push_str(&class);
+                rest = after;
+            }
+            '(' => {
+                out.push('(');
+                // Flags that RE2 does not have: ignored white space, Unicode off, CRLF.
+                let flags = rest.strip_prefix('?').map_or("", |flags| {
+                    &flags
+                        [..flags.find(|c: char| !c.is_ascii_alphabetic() && c != '-').unwrap_or(flags.len())]
+                });
+                if !flags.starts_with('P') && flags.contains(['x', 'u', 'R']) {
+                    return None;
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    Some(out)
+}
+
+/// The length of a `{2}`, `{2,}` or `{2,3}` that the text begins with: anything else in braces is plain text. Inside
+/// `None`, if it asks for more than RE2 allows.
+fn counted_repetition(text: &str) -> Option<Option<usize>> {
+    let inside = text.strip_prefix('{')?;
+    let inside = &inside[..inside.find('}')?];
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(least) || !(most.is_empty() || is_number(most)) {
+        return None;
+    }
+    let within = |count: &str| count.is_empty() || count.parse::<u32>().is_ok_and(|count| count <= 1000);
+    Some((within(least) && within(most)).then_some(inside.len() + 2))
+}
+
+fn perl_class(letter: char) -> &'static str {
+    match letter.to_ascii_lowercase() {
+        'd' => DIGIT,
+        'w' => WORD,
+        _ => SPACE,
+    }
+}
+
+/// A class, the text beginning after its `[`; and the text behind its `]`.
+fn bracket_class(text: &str) -> Option<(String, &str)> {
+    let mut out = String::from("[");
+    let mut rest = text;
+    if let Some(after) = rest.strip_prefix('^') {
+        out.push('^');
+        rest = after;
+    }
+    let mut first = true;
+    let mut after_dash = false;
+    loop {
+        let c = rest.chars().next()?;
+        let mut after = &rest[c.len_utf8()..];
+        let dash = c == '-' && !first && !after_dash;
+        match c {
+            ']' if !first => {
+                out.push(']');
+                return Some((out, after));
+            }
+            '[' if after.starts_with(':') => {
+                let (name, behind) = after[1..].split_once(":]")?;
+                out.extend(["[:", name, ":]"]);
+                after = behind;
+            }
+            '\\' => {
+                let escaped = after.chars().next()?;
+                after = &after[escaped.len_utf8()..];
+                match escaped {
+                    'd' | 'w' | 's' => out.push_str(perl_class(escaped)),
+                    'D' | 'W' | 'S' => out.extend(["[^", perl_class(escaped), "]"]),
+                    '<' | '>' => out.push(escaped),
+                    _ => out.extend(['\\', escaped]),
+                }
+            }
+            '-' if dash => out.push('-'),
+            '[' | ']' | '&' | '~' | '-' => out.extend(['\\', c]),
+            other => out.push(other),
+        }
+        after_dash = dash;
+        first = false;
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, text: &str, expected: Option<&str>) {
+        let pattern = Pattern::compile(pattern).unwrap_or_else(|_| panic!("{pattern} is refused"));
+        assert_eq!(pattern.regex.find(text).map(|found| found.as_str()), expected, "{pattern:?} on {text}");
+    }
+
+    #[test]
+    fn classes_are_ascii_as_in_re2() {
+        check(r"\w+", "éabc", Some("abc"));
+        check(r"[\w-]+", "éa-b", Some("a-b"));
+        check(r"\d", "٣4", Some("4"));
+        check(r"[^\d]", "4x", Some("x"));
+        check(r"[\D]", "4x", Some("x"));
+        check(r"\S+", " ab ", Some("ab"));
+        check(r"\bb", "éb", Some("b"));
+        check(r"(?i)É", "é", Some("é"));
+    }
+
+    #[test]
+    fn brackets_know_no_set_operations() {
+        check("[a&&b]+", "x&b", Some("&b"));
+        check("[[a]", "[", Some("["));
+        check("[]a]+", "]a", Some("]a"));
+        check("[^]]", "]b", Some("b"));
+        check("[a~~b]+", "~", Some("~"));
+        check("[+--]+", ",", Some(","));
+        check("[--a]+", "A-", Some("A-"));
+        check("[a-]+", "-a", Some("-a"));
+        check("[[:alpha:]_]+", "1a_", Some("a_"));
+    }
+
+    #[test]
+    fn literals_and_flags_of_re2_work() {
+        check(r"\Qa.b\E+", "a.bb", Some("a.bb"));
+        check(r"\<a\>", "<a>", Some("<a>"));
+        check("(?i)ab", "AB", Some("AB"));
+        check("a{2,3}?", "aaa", Some("aa"));
+        check("a{,2}", "a{,2}", Some("a{,2}"));
+        check("{x}", "{x}", Some("{x}"));
+        check("a*?b", "aab", Some("aab"));
+        check("(?P<year>[0-9]{4})", "in 2024", Some("2024"));
+    }
+
+    #[test]
+    fn what_re2_lacks_or_is_too_large_is_refused() {
+        for pattern in [
+            "(?=a)",
+            "(?<!a)b",
+            r"(a)\1",
+            "(?x) a",
+            "(",
+            "[a",
+            "[z-a]",
+            "a**",
+            "a+*",
+            "a*??",
+            "a{2}{3}",
+            "a{1001}",
+            "(a{1000}){1000}",
+            r"\",
+        ] {
+            assert!(Pattern::compile(pattern).is_err(), "{pattern}");
+        }
+        assert!(Pattern::compile(&"a".repeat(LONGEST + 1)).is_err());
+    }
+}
