@@ -100,7 +100,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             add(None);
         }
         methods.iter().cloned().map(Some).for_each(&mut add);
-        let handler = self.guarded(rule, handler);
+        let handler = match methods {
+            [] => self.guarded_in_all(rule, handler),
+            _ => self.guarded(rule, handler),
+        };
         self.router = self.router.route(path, handler);
         self
     }
@@ -109,9 +112,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Built { router: self.router, table: self.table, openapi: self.openapi }
     }
 
+    /// Methods that the handler does not serve are 405 without asking who calls.
     fn guarded(&self, rule: Rule, handler: MethodRouter<S>) -> MethodRouter<S> {
         let guard = Arc::new((rule, self.authenticator.clone()));
         handler.route_layer(from_fn_with_state(guard, enforce))
+    }
+
+    /// For a handler of every method, which axum keeps where it otherwise keeps the answer to the unserved ones.
+    fn guarded_in_all(&self, rule: Rule, handler: MethodRouter<S>) -> MethodRouter<S> {
+        let guard = Arc::new((rule, self.authenticator.clone()));
+        handler.layer(from_fn_with_state(guard, enforce))
     }
 }
 

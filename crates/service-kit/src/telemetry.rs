@@ -8,7 +8,7 @@ pub mod trace_context;
 
 use std::str::FromStr;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -18,7 +18,7 @@ use lines::LineLayer;
 /// How much is logged, and for whom.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
-    pub level: Targets,
+    pub level: LogLevel,
     pub format: LogFormat,
     /// Spans are asked for by a collector's address, which this version cannot send to.
     spans_wanted: bool,
@@ -32,6 +32,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// A level for everything, and others for single targets: `info,airtable_gateway=debug`.
+#[derive(Clone, Debug)]
+pub struct LogLevel(Targets);
+
+/// The text is not a list of levels.
+#[derive(Debug, thiserror::Error)]
+#[error("must be error, warn, info, debug, trace or off, or a list such as info,airtable_gateway=debug")]
+pub struct UnknownLevel;
+
 /// The text is neither `text` nor `json`.
 #[derive(Debug, thiserror::Error)]
 #[error("must be text or json")]
@@ -41,15 +50,35 @@ impl LogSettings {
     /// Reads `LOG_LEVEL` (a level, or `target=level` pairs; default `info`), `LOG_FORMAT` (default `text`) and
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn read(settings: &mut Reader<'_>) -> Option<Self> {
-        let level = settings.optional::<Targets>("LOG_LEVEL");
+        let level = settings.optional::<LogLevel>("LOG_LEVEL");
         let format = settings.optional::<LogFormat>("LOG_FORMAT");
         let collector = settings.optional::<String>("OTEL_EXPORTER_OTLP_ENDPOINT");
         Some(Self {
-            level: level.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO)),
+            level: level.unwrap_or_else(|| LogLevel(Targets::new().with_default(LevelFilter::INFO))),
             format: format.unwrap_or(LogFormat::Text),
             spans_wanted: collector.is_some(),
         })
     }
+}
+
+impl FromStr for LogLevel {
+    type Err = UnknownLevel;
+
+    // Not `Targets`' own parser: it takes a mistyped level for a target and then logs nothing else.
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            targets = match part.split_once('=') {
+                Some((target, level)) => targets.with_target(target.trim(), level_of(level.trim())?),
+                None => targets.with_default(level_of(part)?),
+            };
+        }
+        Ok(Self(targets))
+    }
+}
+
+fn level_of(text: &str) -> Result<LevelFilter, UnknownLevel> {
+    text.parse().map_err(|_| UnknownLevel)
 }
 
 impl FromStr for LogFormat {
@@ -69,7 +98,7 @@ impl FromStr for LogFormat {
 /// `service` is what lines outside of any request are from.
 pub fn init(service: &'static str, settings: &LogSettings) {
     metrics::handle();
-    let lines = LineLayer::new(service, settings.format).with_filter(settings.level.clone());
+    let lines = LineLayer::new(service, settings.format).with_filter(settings.level.0.clone());
     if tracing_subscriber::registry().with(lines).try_init().is_ok() && settings.spans_wanted {
         tracing::warn!(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version sends no spans; trace ids are in the log lines"

@@ -37,6 +37,7 @@ pub(super) async fn run(
     let requests = watch.clone();
     let service = service_fn(move |request| answer(request, router.clone(), requests.clone(), peer));
     let connection = hyper::server::conn::http1::Builder::new()
+        .max_header_size(limits.head_bytes)
         .max_buf_size(limits.head_bytes)
         .max_headers(limits.max_headers)
         .header_read_timeout(None) // would also end idle connections; `Watch` tells the two apart

@@ -1,0 +1,10 @@
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod auth;
+mod config;
+mod edge;
+mod health;
+mod outbound;
+mod routes;
+mod serve;
+mod wire;
