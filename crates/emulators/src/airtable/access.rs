@@ -1,0 +1,215 @@
+//! Who may do what: tokens with their scopes and bases, users, and the roles they have in a base.
+
+use std::collections::{HashMap, HashSet};
+
+use http::{HeaderMap, header};
+
+use super::errors::AirtableError;
+use super::ids::BaseId;
+
+/// Scopes that Airtable grants to tokens, in its own order.
+/// Source: <https://airtable.com/developers/web/api/scopes>.
+pub(crate) const SCOPES: [&str; 28] = [
+    "data.records:read",
+    "data.records:write",
+    "data.recordComments:read",
+    "data.recordComments:write",
+    "schema.bases:read",
+    "schema.bases:write",
+    "workspacesAndBases:read",
+    "webhook:manage",
+    "block:manage",
+    "user.email:read",
+    "enterprise.groups:read",
+    "workspacesAndBases:write",
+    "workspacesAndBases.shares:manage",
+    "enterprise.scim.usersAndGroups:manage",
+    "enterprise.auditLogs:read",
+    "enterprise.changeEvents:read",
+    "enterprise.exports:manage",
+    "enterprise.account:read",
+    "enterprise.account:write",
+    "enterprise.user:read",
+    "enterprise.user:write",
+    "enterprise.groups:manage",
+    "workspacesAndBases:manage",
+    "hyperDB.records:read",
+    "hyperDB.records:write",
+    "automations:read",
+    "automations:write",
+    "interfaces:read",
+];
+
+/// A scope that some call of the emulator asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Scope {
+    RecordsRead,
+    RecordsWrite,
+    SchemaRead,
+    UserEmail,
+}
+
+impl Scope {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RecordsRead => "data.records:read",
+            Self::RecordsWrite => "data.records:write",
+            Self::SchemaRead => "schema.bases:read",
+            Self::UserEmail => "user.email:read",
+        }
+    }
+}
+
+/// What the token's user may do in a base, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    None,
+    Read,
+    Comment,
+    Edit,
+    Create,
+}
+
+impl Role {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::Read, Self::Comment, Self::Edit, Self::Create]
+            .into_iter()
+            .find(|role| role.name() == text)
+    }
+
+    /// The word of `permissionLevel`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Comment => "comment",
+            Self::Edit => "edit",
+            Self::Create => "create",
+        }
+    }
+}
+
+/// A person (or a group, in a collaborator cell).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct User {
+    /// `usr…` or `ugp…`.
+    pub(crate) id: String,
+    pub(crate) email: Option<String>,
+    pub(crate) name: Option<String>,
+}
+
+impl User {
+    /// What a formula and `cellFormat=string` show.
+    pub(crate) fn label(&self) -> &str {
+        self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.id)
+    }
+}
+
+/// Everyone whom the emulator knows; the position is the key that cells hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Users(pub(crate) Vec<User>);
+
+impl Users {
+    pub(crate) fn get(&self, index: u32) -> Option<&User> {
+        self.0.get(index as usize)
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<u32> {
+        self.position(|user| user.id == id)
+    }
+
+    /// E-mail addresses do not distinguish case.
+    pub(crate) fn by_email(&self, email: &str) -> Option<u32> {
+        self.position(|user| user.email.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(email)))
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<u32> {
+        self.position(|user| user.name.as_deref() == Some(name))
+    }
+
+    fn position(&self, is: impl Fn(&User) -> bool) -> Option<u32> {
+        self.0.iter().position(is).map(|index| index as u32)
+    }
+}
+
+/// The bases a token was given.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reach {
+    All,
+    Only(HashSet<BaseId>),
+}
+
+/// What one token may do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Grant {
+    pub(crate) scopes: HashSet<String>,
+    pub(crate) bases: Reach,
+    /// Position in [`Users`].
+    pub(crate) user: u32,
+}
+
+impl Grant {
+    /// Every scope, every base.
+    pub(crate) fn full(user: u32) -> Self {
+        Self { scopes: SCOPES.map(str::to_owned).into(), bases: Reach::All, user }
+    }
+
+    pub(crate) fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope.name())
+    }
+
+    /// The same refusal as for a thing that is not there.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), AirtableError> {
+        if self.has(scope) { Ok(()) } else { Err(AirtableError::not_found_or_not_allowed()) }
+    }
+
+    pub(crate) fn reaches(&self, base: BaseId) -> bool {
+        match &self.bases {
+            Reach::All => true,
+            Reach::Only(bases) => bases.contains(&base),
+        }
+    }
+}
+
+/// All tokens that are accepted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tokens(pub(crate) HashMap<String, Grant>);
+
+impl Tokens {
+    /// Missing, malformed and unknown tokens get one and the same answer.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<&Grant, AirtableError> {
+        bearer(headers).and_then(|token| self.0.get(token)).ok_or_else(AirtableError::unauthenticated)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_header(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_token_is_taken_as_a_bearer_token_only() {
+        let tokens = Tokens(HashMap::from([("patX.y".to_owned(), Grant::full(0))]));
+        assert!(tokens.authenticate(&with_header("Bearer patX.y")).is_ok());
+        for bad in ["Bearer patX.z", "patX.y", "Basic patX.y", "Bearer", "Bearer "] {
+            let refusal = tokens.authenticate(&with_header(bad)).unwrap_err();
+            assert_eq!(refusal, AirtableError::unauthenticated(), "{bad}");
+        }
+        assert!(tokens.authenticate(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn roles_are_ordered_from_none_to_create() {
+        assert!(Role::None < Role::Read && Role::Comment < Role::Edit && Role::Edit < Role::Create);
+        assert_eq!(Role::parse("comment"), Some(Role::Comment));
+        assert_eq!(Role::parse("owner"), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! Request bodies: JSON objects, called JSON, of a bounded size.
+
+use axum::body::Body;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use super::errors::AirtableError;
+
+/// More than ten records of the longest text need. Airtable's own limit is not documented.
+pub(crate) const MAX_BODY_BYTES: usize = 10 << 20;
+
+/// Reads a body to its end.
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, AirtableError> {
+    let bytes = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(AirtableError::body_too_large(MAX_BODY_BYTES));
+        }
+        Err(_) => return Err(AirtableError::body_cut_off()),
+    };
+    parse(headers, &bytes)
+}
+
+fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Value>, AirtableError> {
+    if !is_json(headers) {
+        return Err(AirtableError::body_not_json());
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(AirtableError::invalid_request()),
+        Err(_) => Err(AirtableError::body_not_json()),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(content_type: &str, body: &str) -> u16 {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]);
+        parse(&headers, body.as_bytes()).map_or_else(|error| error.status(), |_| 200)
+    }
+
+    #[test]
+    fn a_body_is_json_and_says_so() {
+        assert_eq!(status("application/json", "{}"), 200);
+        assert_eq!(status("Application/JSON; charset=utf-8", "{\"a\": 1}"), 200);
+        for (content_type, body) in [
+            ("text/plain", "{}"),
+            ("application/x-www-form-urlencoded", "{}"),
+            ("application/json", "{"),
+            ("application/json", ""),
+            ("application/json", "[]"),
+        ] {
+            assert_eq!(status(content_type, body), 422, "{content_type} {body}");
+        }
+        assert_eq!(parse(&HeaderMap::new(), b"{}"), Err(AirtableError::body_not_json()));
+    }
+}

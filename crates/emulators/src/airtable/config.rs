@@ -1,0 +1,185 @@
+//! What the emulator is started with: settings of the environment, and options of its command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use service_kit::config::Reader;
+use service_kit::private_file;
+use service_kit::telemetry::LogSettings;
+
+use super::emulator::Emulator;
+use super::limits::Limits;
+use super::seed::Seed;
+
+/// Where the emulator listens unless told otherwise.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8902);
+
+/// Everything the service needs to start.
+#[derive(Debug)]
+pub struct Config {
+    /// `--listen`, else `AIRTABLE_EMULATOR_LISTEN`, else 127.0.0.1:8902.
+    pub listen: SocketAddr,
+    /// `DATA_DIR`, where the minted token is kept.
+    pub data_dir: PathBuf,
+    /// `--seed`, else the sample; its limits are already those that were asked for.
+    pub seed: Seed,
+    pub logs: LogSettings,
+}
+
+/// Options of the command line; each wins over its setting.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    /// Address to listen on [default: AIRTABLE_EMULATOR_LISTEN, else 127.0.0.1:8902]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Bases, users, tokens and limits to start with, as JSON [default: a sample base]
+    #[arg(long, value_name = "FILE")]
+    pub seed: Option<PathBuf>,
+    #[command(flatten)]
+    pub limits: LimitOptions,
+}
+
+/// Limits of the command line; each wins over the seed's.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitOptions {
+    /// Requests to one base in any second; 0 is no limit [default: 5]
+    #[arg(long, value_name = "N")]
+    pub rate_per_base: Option<u32>,
+    /// Requests of one user in any second; 0 is no limit [default: 50]
+    #[arg(long, value_name = "N")]
+    pub rate_per_user: Option<u32>,
+    /// How long everything is refused after a violation [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub penalty_seconds: Option<u32>,
+    /// Send Retry-After with 429 (Airtable documents none)
+    #[arg(long)]
+    pub retry_after_header: bool,
+}
+
+impl LimitOptions {
+    fn apply(&self, limits: Limits) -> Limits {
+        let rate = |option: Option<u32>, seeded: Option<u32>| match option {
+            None => seeded,
+            Some(0) => None,
+            Some(rate) => Some(rate),
+        };
+        Limits {
+            requests_per_second_per_base: rate(self.rate_per_base, limits.requests_per_second_per_base),
+            requests_per_second_per_user: rate(self.rate_per_user, limits.requests_per_second_per_user),
+            penalty: self
+                .penalty_seconds
+                .map_or(limits.penalty, |seconds| Duration::from_secs(seconds.into())),
+            retry_after_header: self.retry_after_header || limits.retry_after_header,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `AIRTABLE_EMULATOR_LISTEN`, `DATA_DIR` and the log settings, and the seed that the options name.
+    pub fn read(settings: &mut Reader<'_>, options: &Options) -> Option<Self> {
+        let listen = settings.optional("AIRTABLE_EMULATOR_LISTEN");
+        let data_dir = settings.optional("DATA_DIR");
+        let logs = LogSettings::read(settings);
+        let seed = match &options.seed {
+            None => Some(Seed::sample()),
+            Some(path) => read_seed(path).map_err(|problem| settings.problem("--seed", problem)).ok(),
+        }?;
+        let limits = options.limits.apply(seed.limits());
+        Some(Self {
+            listen: options.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
+            data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
+            seed: seed.with_limits(limits),
+            logs: logs?,
+        })
+    }
+
+    /// The emulator, which also accepts the token of the data directory (full rights, minted by the first start); and
+    /// that token.
+    ///
+    /// # Errors
+    ///
+    /// The token's file can neither be read nor written.
+    pub fn emulator(self) -> io::Result<(Emulator, String)> {
+        let token = private_file::read_or_create(&token_file(&self.data_dir), mint_token)?;
+        Ok((Emulator::new(self.seed.with_full_token(token.clone())), token))
+    }
+}
+
+/// Where the minted token is kept, for whoever wants to call the emulator from the same machine.
+pub fn token_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("airtable-emulator-token")
+}
+
+fn read_seed(path: &Path) -> Result<Seed, String> {
+    let json = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Seed::from_json(&json).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// A token in the shape of Airtable's: `pat`, 14 characters, a dot, 64 hexadecimal digits.
+fn mint_token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 39];
+    getrandom::fill(&mut bytes)?;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("pat{}.{}", &hex[..14], &hex[14..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn options_win_over_settings_and_settings_over_defaults() {
+        let source = |name: &str| (name == "AIRTABLE_EMULATOR_LISTEN").then(|| "127.0.0.1:1".to_owned());
+        let read = |options: &Options| {
+            let mut settings = Reader::new(&source);
+            let config = Config::read(&mut settings, options);
+            settings.finish(config).unwrap()
+        };
+        assert_eq!(read(&Options::default()).listen, "127.0.0.1:1".parse().unwrap());
+        let listen = "127.0.0.1:2".parse().unwrap();
+        let limits =
+            LimitOptions { rate_per_base: Some(0), penalty_seconds: Some(1), ..LimitOptions::default() };
+        let config = read(&Options { listen: Some(listen), limits, ..Options::default() });
+        assert_eq!(config.listen, listen);
+        assert_eq!(config.seed.limits().requests_per_second_per_base, None);
+        assert_eq!(config.seed.limits().penalty, Duration::from_secs(1));
+        assert_eq!(config.seed.limits().requests_per_second_per_user, Some(50));
+    }
+
+    #[test]
+    fn all_settings_are_read_and_a_bad_seed_is_a_problem() {
+        let asked = Mutex::new(Vec::new());
+        let source = |name: &str| {
+            asked.lock().unwrap().push(name.to_owned());
+            None
+        };
+        let mut settings = Reader::new(&source);
+        let options = Options { seed: Some("/nowhere/seed.json".into()), ..Options::default() };
+        let config = Config::read(&mut settings, &options);
+        let problems = settings.finish(config).unwrap_err();
+        assert!(problems.to_string().contains("/nowhere/seed.json cannot be read"), "{problems}");
+        for name in ["AIRTABLE_EMULATOR_LISTEN", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT"] {
+            assert!(asked.lock().unwrap().iter().any(|asked| asked == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_minted_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = || Config {
+            listen: DEFAULT_LISTEN,
+            data_dir: dir.path().to_owned(),
+            seed: Seed::empty(),
+            logs: LogSettings::read(&mut Reader::new(&|_: &str| None)).unwrap(),
+        };
+        let (_, first) = config().emulator().unwrap();
+        let (_, second) = config().emulator().unwrap();
+        assert_eq!(first, second);
+        assert_eq!((first.len(), first.find('.')), (3 + 14 + 1 + 64, Some(17)));
+    }
+}

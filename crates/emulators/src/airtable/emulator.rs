@@ -1,0 +1,243 @@
+//! The emulator as a whole: its state, and the way of a request through it.
+//!
+//! Order of checks, as observed at Airtable: route and shape of ids, token, limits, parameters and body, visibility of
+//! base and table, role, fields and values.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use airtable_formula::Timestamp;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use serde_json::Value;
+use service_kit::edge::RouteLabel;
+
+use super::access::{Grant, Role, Scope, Tokens, Users};
+use super::computed::Eval;
+use super::errors::{AirtableError, json_response};
+use super::ids::BaseId;
+use super::limits::{Counters, Limiter, Limits};
+use super::list::offsets::Listings;
+use super::list::params::{ListParams, rendering_from_query};
+use super::log::RequestLog;
+use super::model::Base;
+use super::query::Query;
+use super::records::{Actor, Write};
+use super::routes::{RecordsOp, Route};
+use super::seed::Seed;
+use super::{body, list, meta, records};
+
+/// URLs are shorter than this, on all endpoints.
+/// Source: <https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests>.
+const URL_LIMIT: usize = 16_000;
+
+/// An emulated Airtable. Clones share their content.
+#[derive(Clone)]
+pub struct Emulator {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    bases: Vec<Kept>,
+    index: HashMap<BaseId, usize>,
+    pub(super) users: Users,
+    tokens: Tokens,
+    limits: Mutex<Limits>,
+    pub(super) limiter: Mutex<Limiter>,
+    pub(super) log: Arc<Mutex<RequestLog>>,
+    pub(super) listings: Listings,
+}
+
+/// A base, and what it was like when the emulator started (unchanged records are shared).
+struct Kept {
+    live: RwLock<Base>,
+    initial: Base,
+}
+
+impl Emulator {
+    pub fn new(seed: Seed) -> Self {
+        let index = meta::index(&seed.bases);
+        let keep = |base: Base| Kept { initial: base.clone(), live: RwLock::new(base) };
+        let shared = Shared {
+            index,
+            bases: seed.bases.into_iter().map(keep).collect(),
+            users: seed.users,
+            tokens: seed.tokens,
+            limits: Mutex::new(seed.limits),
+            limiter: Mutex::default(),
+            log: Arc::default(),
+            listings: Listings::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The limits that hold now.
+    pub fn limits(&self) -> Limits {
+        *lock(&self.shared.limits)
+    }
+
+    /// Changes the limits; windows and penalties that have begun go on.
+    pub fn set_limits(&self, limits: Limits) {
+        *lock(&self.shared.limits) = limits;
+    }
+
+    /// Makes all bases what they were at the start.
+    pub fn reset_data(&self) {
+        for base in &self.shared.bases {
+            *write(&base.live) = base.initial.clone();
+        }
+        self.shared.listings.reset();
+    }
+
+    /// Forgets counters, windows, penalties and the request log.
+    pub fn reset_counters(&self) {
+        lock(&self.shared.limiter).reset();
+        lock(&self.shared.log).reset();
+    }
+
+    /// Every base's id and name with its counters.
+    pub(super) fn base_counters(&self) -> Vec<(BaseId, String, Counters)> {
+        let names = self.shared.bases.iter().map(|base| (base.initial.id, base.initial.name.clone()));
+        let limiter = lock(&self.shared.limiter);
+        names.map(|(id, name)| (id, name, limiter.base_counters(id))).collect()
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers everything that is not the emulator's own: Airtable's API, and paths that it does not have.
+pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -> Response<Body> {
+    let arrived = Instant::now();
+    let entry = RequestLog::open(&emulator.shared.log, request.method().as_str(), request.uri().to_string());
+    let (parts, body) = request.into_parts();
+    let route = Route::parse(&parts.method, parts.uri.path());
+    let label = RouteLabel(route.as_ref().map_or("(none)", Route::label).into());
+    let answer = match route {
+        Ok(route) => emulator.shared.call(route, parts, body, arrived).await,
+        Err(error) => Err(error),
+    };
+    let mut response = match answer {
+        Ok(value) => json_response(StatusCode::OK, value.to_string()),
+        Err(error) => error.into_response(),
+    };
+    entry.answered(response.status().as_u16());
+    response.extensions_mut().insert(label);
+    response
+}
+
+impl Shared {
+    async fn call(
+        &self,
+        route: Route,
+        parts: Parts,
+        body: Body,
+        arrived: Instant,
+    ) -> Result<Value, AirtableError> {
+        let grant = self.tokens.authenticate(&parts.headers)?;
+        self.count(&route, grant, arrived)?;
+        if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() >= URL_LIMIT) {
+            return Err(AirtableError::url_too_long());
+        }
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        match route {
+            Route::NotBuilt { what, .. } => Err(AirtableError::not_built(what)),
+            Route::Whoami => Ok(meta::whoami(grant, &self.users)),
+            Route::ListBases => {
+                grant.require(Scope::SchemaRead)?;
+                let visible =
+                    self.bases.iter().map(|base| &base.initial).filter(|base| grant.reaches(base.id));
+                let entry =
+                    |base: &Base| meta::BaseEntry { id: base.id, name: base.name.clone(), role: base.role };
+                meta::list_bases(&visible.map(entry).collect::<Vec<_>>(), &query)
+            }
+            Route::BaseSchema { base } => {
+                let visible_fields = meta::wants_visible_fields(&query)?;
+                let base = self.visible(base, grant, Scope::SchemaRead)?;
+                Ok(meta::schema(&read(base), visible_fields))
+            }
+            Route::Records { base, table, op } => {
+                let call = match op {
+                    RecordsOp::List => Call::List(Box::new(ListParams::from_query(&query)?)),
+                    RecordsOp::ListByPost => {
+                        let body = body::read(&parts.headers, body).await?;
+                        Call::List(Box::new(ListParams::from_body(&query, &body)?))
+                    }
+                    RecordsOp::Get(id) => {
+                        let rendering = rendering_from_query(&query)?;
+                        let base = self.visible(base, grant, Scope::RecordsRead)?;
+                        let base = read(base);
+                        let table = find_table(&base, &table)?;
+                        let eval = Eval::new(&base, &self.users, Timestamp::now());
+                        return records::get(&eval, table, id, &rendering);
+                    }
+                    RecordsOp::DeleteOne(id) => Call::Write(Write::delete_one(id)),
+                    RecordsOp::DeleteMany => Call::Write(Write::delete_many(&query)?),
+                    RecordsOp::Create | RecordsOp::UpdateOne { .. } | RecordsOp::UpdateMany { .. } => {
+                        Call::Write(Write::from_body(op, body::read(&parts.headers, body).await?)?)
+                    }
+                };
+                self.records(base, &table, &call, grant)
+            }
+        }
+    }
+
+    fn records(&self, base: BaseId, table: &str, call: &Call, grant: &Grant) -> Result<Value, AirtableError> {
+        let now = Timestamp::now();
+        match call {
+            Call::List(params) => {
+                let base = read(self.visible(base, grant, Scope::RecordsRead)?);
+                let table = find_table(&base, table)?;
+                let eval = Eval::new(&base, &self.users, now);
+                list::page(&eval, table, params, &self.listings, Instant::now())
+            }
+            Call::Write(wanted) => {
+                let mut base = write(self.visible(base, grant, Scope::RecordsWrite)?);
+                let table = find_table(&base, table)?;
+                wanted.apply(&mut base, table, Actor { users: &self.users, user: grant.user, now })
+            }
+        }
+    }
+
+    /// Counts the request against its base, if there is one of that id, and its user.
+    fn count(&self, route: &Route, grant: &Grant, arrived: Instant) -> Result<(), AirtableError> {
+        let limits = *lock(&self.limits);
+        let base = route.base().filter(|base| self.index.contains_key(base));
+        let counted = lock(&self.limiter).arrive(base, grant.user as usize, &limits, arrived);
+        counted.map_err(|refused| {
+            let seconds = refused.wait.as_secs_f64().ceil().max(1.0) as u64;
+            AirtableError::rate_limited(limits.retry_after_header.then_some(seconds))
+        })
+    }
+
+    /// A base that the token reaches, with that scope, and in which its user has any role.
+    fn visible(&self, id: BaseId, grant: &Grant, scope: Scope) -> Result<&RwLock<Base>, AirtableError> {
+        grant.require(scope)?;
+        let base = self.index.get(&id).map(|&position| &self.bases[position]);
+        base.filter(|base| grant.reaches(id) && base.initial.role > Role::None)
+            .map(|base| &base.live)
+            .ok_or_else(AirtableError::not_found_or_not_allowed)
+    }
+}
+
+/// A call whose parameters are in order.
+enum Call {
+    List(Box<ListParams>),
+    Write(Write),
+}
+
+fn find_table(base: &Base, name_or_id: &str) -> Result<usize, AirtableError> {
+    base.table(name_or_id).ok_or_else(AirtableError::not_found_or_not_allowed)
+}

@@ -1,0 +1,165 @@
+//! Listing records: which ones, in which order, and a page of them.
+
+pub(crate) mod offsets;
+pub(crate) mod params;
+pub(crate) mod sort;
+
+use std::time::Instant;
+
+use airtable_formula::{CompileError, Formula, Limits};
+use serde_json::{Map, Value, json};
+
+use self::offsets::{Anchor, Listings, Offset, Walk};
+use self::params::ListParams;
+use self::sort::SortKey;
+use super::computed::Eval;
+use super::errors::AirtableError;
+use super::ids::{RecordId, ViewId};
+use super::model::{Base, Table};
+use super::render::{self, Rendering};
+
+/// One page as the API answers it.
+pub(crate) fn page(
+    eval: &Eval<'_>,
+    table: usize,
+    params: &ListParams,
+    listings: &Listings,
+    now: Instant,
+) -> Result<Value, AirtableError> {
+    let plan = Plan::new(eval.base, table, params)?;
+    let base = eval.base;
+    let place = (base.id, base.tables[table].id);
+    let (first, anchor, mut listing) = match &params.offset {
+        Some(text) => {
+            let offset = Offset::parse(text).ok_or_else(|| AirtableError::bad_offset(text))?;
+            let (anchor, listing) =
+                listings.resume(&offset, place, now).ok_or_else(AirtableError::iterator_gone)?;
+            (Some(offset.next), anchor, listing)
+        }
+        None => {
+            let walk = if !plan.sort.is_empty() {
+                Walk::Sorted(plan.sorted(eval, table).into())
+            } else if plan.in_view {
+                Walk::ByCreation
+            } else {
+                Walk::ById
+            };
+            (None, Anchor::default(), listings.begin(place, walk))
+        }
+    };
+    let left = params.max_records.map_or(usize::MAX, |max| max.saturating_sub(anchor.served));
+    let wanted = params.page_size.min(left);
+    let walk = listing.walk.clone();
+    let mut found = plan.walk(eval, table, &walk, (first, anchor.at));
+    let mut records = Vec::with_capacity(wanted);
+    while records.len() < wanted {
+        let Some((_, slot)) = found.next() else { break };
+        let record = render::record(eval, table, slot, &params.rendering_with(&plan.fields));
+        records.extend(record);
+    }
+    let mut answer = Map::new();
+    let served = anchor.served + records.len();
+    answer.insert("records".to_owned(), Value::Array(records));
+    let more = left > wanted;
+    if more
+        && let Some((at, slot)) = found.next()
+        && let Some(next) = base.tables[table].rows.get(slot)
+    {
+        let token = listings.suspend(&mut listing, next.id, Anchor { at, served }, now);
+        answer.insert("offset".to_owned(), json!(token.to_string()));
+    }
+    Ok(Value::Object(answer))
+}
+
+/// What the parameters mean for this table.
+struct Plan {
+    sort: Vec<SortKey>,
+    filter: Option<Formula>,
+    fields: Option<Vec<usize>>,
+    in_view: bool,
+}
+
+impl Plan {
+    fn new(base: &Base, index: usize, params: &ListParams) -> Result<Self, AirtableError> {
+        let table = &base.tables[index];
+        let field = |name: &String| table.field(name).ok_or_else(|| AirtableError::unknown_field(name));
+        let fields = params.fields.as_ref().map(|names| names.iter().map(field).collect()).transpose()?;
+        let sort = params
+            .sort
+            .iter()
+            .map(|(name, descending)| Ok(SortKey { field: field(name)?, descending: *descending }))
+            .collect::<Result<_, AirtableError>>()?;
+        if let Some(view) = &params.view {
+            check_view(base, table, view)?;
+        }
+        let filter = params.filter.as_deref().map(|text| compile_filter(text, table)).transpose()?;
+        Ok(Self { sort, filter, fields, in_view: params.view.is_some() })
+    }
+
+    /// Whether the filter lets a record pass.
+    fn keeps(&self, eval: &Eval<'_>, table: usize, slot: u32) -> bool {
+        match (&self.filter, eval.row(table, slot)) {
+            (Some(filter), Some(row)) => filter.keeps(&row, eval.context()),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+
+    /// Records from a place on (by id, or by position) that pass the filter, each with its position in the walk.
+    fn walk<'p>(
+        &'p self,
+        eval: &'p Eval<'_>,
+        table: usize,
+        walk: &'p Walk,
+        (first, at): (Option<RecordId>, u32),
+    ) -> Box<dyn Iterator<Item = (u32, u32)> + 'p> {
+        let rows = &eval.base.tables[table].rows;
+        let keeps = move |&(_, slot): &(u32, u32)| self.keeps(eval, table, slot);
+        match walk {
+            Walk::ById => Box::new(rows.by_id_from(first).map(|slot| (slot, slot)).filter(keeps)),
+            Walk::ByCreation => Box::new(rows.by_creation_from(at).map(|slot| (slot, slot)).filter(keeps)),
+            // Filtered when it was sorted; what was deleted since is left out.
+            Walk::Sorted(slots) => Box::new(
+                (at..slots.len() as u32)
+                    .map(|at| (at, slots[at as usize]))
+                    .filter(|(_, slot)| rows.get(*slot).is_some()),
+            ),
+        }
+    }
+
+    fn sorted(&self, eval: &Eval<'_>, table: usize) -> Vec<u32> {
+        let rows = &eval.base.tables[table].rows;
+        let kept = |slot: &u32| self.keeps(eval, table, *slot);
+        let slots: Vec<u32> = if self.in_view {
+            rows.by_creation_from(0).filter(kept).collect()
+        } else {
+            rows.by_id_from(None).filter(kept).collect()
+        };
+        sort::sort(eval, table, slots, &self.sort)
+    }
+}
+
+impl ListParams {
+    fn rendering_with(&self, fields: &Option<Vec<usize>>) -> Rendering {
+        Rendering { fields: fields.clone(), ..self.rendering.clone() }
+    }
+}
+
+/// A view of the table, by id or by name.
+fn check_view(base: &Base, table: &Table, view: &str) -> Result<(), AirtableError> {
+    let id = ViewId::parse(view);
+    if table.views.iter().any(|own| Some(own.id) == id || own.name == view) {
+        return Ok(());
+    }
+    let elsewhere = base.tables.iter().flat_map(|table| &table.views).any(|other| Some(other.id) == id);
+    Err(if elsewhere { AirtableError::failed_state_check() } else { AirtableError::view_not_found(view) })
+}
+
+fn compile_filter(text: &str, table: &Table) -> Result<Formula, AirtableError> {
+    Formula::compile(text, &table.schema, &Limits::default()).map_err(|error| match error {
+        CompileError::NotBuilt { function, .. } => {
+            AirtableError::not_built(&format!("the formula function {function}"))
+        }
+        error => AirtableError::bad_formula(&error.api_message()),
+    })
+}

@@ -1,0 +1,218 @@
+//! `offset` tokens, `itr…/rec…`, and the listings under way that they belong to.
+//!
+//! The second half names the record that comes next. A listing is forgotten after some minutes without a request,
+//! and the oldest ones when there are too many; its offsets are then refused and the client starts again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::airtable::ids::{BaseId, IteratorId, RecordId, TableId};
+
+/// How long a listing waits for its next request. Airtable says "a few minutes".
+const IDLE_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// How many listings are kept.
+const MAX_LISTINGS: usize = 10_000;
+
+/// How many slots all sorted listings may hold together (four bytes each).
+const MAX_SORTED_SLOTS: usize = 64 << 20;
+
+/// `itr…/rec…`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Offset {
+    pub(crate) iterator: IteratorId,
+    pub(crate) next: RecordId,
+}
+
+impl Offset {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (iterator, next) = text.split_once('/')?;
+        Some(Self { iterator: IteratorId::parse(iterator)?, next: RecordId::parse(next)? })
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.iterator, self.next)
+    }
+}
+
+/// In which order a listing goes through the table.
+#[derive(Debug, Clone)]
+pub(crate) enum Walk {
+    ById,
+    ByCreation,
+    /// Slots, filtered and sorted when the listing began.
+    Sorted(Arc<[u32]>),
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Anchor {
+    /// Slot, or position in the sorted slots.
+    pub(crate) at: u32,
+    /// How many records the pages before had.
+    pub(crate) served: usize,
+}
+
+/// A listing, as one request works on it.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    place: (BaseId, TableId),
+    pub(crate) walk: Walk,
+    /// `None` until a second page is needed.
+    iterator: Option<IteratorId>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    place: (BaseId, TableId),
+    walk: Walk,
+    anchors: HashMap<RecordId, Anchor>,
+    last_used: Instant,
+}
+
+/// All listings under way.
+#[derive(Debug, Default)]
+pub(crate) struct Listings {
+    kept: Mutex<HashMap<IteratorId, Kept>>,
+}
+
+impl Listings {
+    pub(crate) fn begin(&self, place: (BaseId, TableId), walk: Walk) -> Listing {
+        Listing { place, walk, iterator: None }
+    }
+
+    /// The listing that an offset belongs to; the same offset may be asked for again.
+    pub(crate) fn resume(
+        &self,
+        offset: &Offset,
+        place: (BaseId, TableId),
+        now: Instant,
+    ) -> Option<(Anchor, Listing)> {
+        let mut kept = self.lock();
+        let listing = kept.get_mut(&offset.iterator)?;
+        if listing.place != place || now.saturating_duration_since(listing.last_used) > IDLE_LIFE {
+            return None;
+        }
+        listing.last_used = now;
+        let anchor = *listing.anchors.get(&offset.next)?;
+        let resumed = Listing { place, walk: listing.walk.clone(), iterator: Some(offset.iterator) };
+        Some((anchor, resumed))
+    }
+
+    /// Keeps a listing until its next page is asked for, and gives the offset for that.
+    pub(crate) fn suspend(
+        &self,
+        listing: &mut Listing,
+        next: RecordId,
+        anchor: Anchor,
+        now: Instant,
+    ) -> Offset {
+        let mut kept = self.lock();
+        let iterator = *listing.iterator.get_or_insert_with(IteratorId::mint);
+        let place = listing.place;
+        let entry = kept.entry(iterator).or_insert_with(|| Kept {
+            place,
+            walk: listing.walk.clone(),
+            anchors: HashMap::new(),
+            last_used: now,
+        });
+        entry.last_used = now;
+        entry.anchors.insert(next, anchor);
+        make_room(&mut kept, now);
+        Offset { iterator, next }
+    }
+
+    pub(crate) fn reset(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IteratorId, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant) {
+    let size = |listing: &Kept| match &listing.walk {
+        Walk::Sorted(slots) => slots.len(),
+        Walk::ById | Walk::ByCreation => 0,
+    };
+    let mut slots: usize = kept.values().map(size).sum();
+    if kept.len() <= MAX_LISTINGS && slots <= MAX_SORTED_SLOTS {
+        return;
+    }
+    kept.retain(|_, listing| now.saturating_duration_since(listing.last_used) <= IDLE_LIFE);
+    // Ids ascend, so among listings not used lately the smaller one began earlier.
+    let mut oldest: Vec<_> =
+        kept.iter().map(|(id, listing)| (listing.last_used, *id, size(listing))).collect();
+    oldest.sort();
+    slots = kept.values().map(size).sum();
+    for (_, id, size) in oldest {
+        if kept.len() <= MAX_LISTINGS * 9 / 10 && slots <= MAX_SORTED_SLOTS {
+            break;
+        }
+        kept.remove(&id);
+        slots -= size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (BaseId, TableId) {
+        (BaseId::parse("app00000000000001").unwrap(), TableId::parse("tbl00000000000001").unwrap())
+    }
+
+    #[test]
+    fn an_offset_leads_back_to_its_place_as_often_as_it_is_used() {
+        let (listings, now) = (Listings::default(), Instant::now());
+        let mut listing = listings.begin(place(), Walk::Sorted([3, 1, 2].into()));
+        let anchor = Anchor { at: 1, served: 1 };
+        let offset = listings.suspend(&mut listing, RecordId::mint(), anchor, now);
+        let parsed = Offset::parse(&offset.to_string()).unwrap();
+        assert_eq!(parsed, offset);
+        for _ in 0..2 {
+            let (resumed, listing) = listings.resume(&parsed, place(), now).unwrap();
+            assert_eq!(resumed, anchor);
+            assert!(matches!(listing.walk, Walk::Sorted(_)));
+        }
+        let elsewhere = (place().0, TableId::mint());
+        assert!(listings.resume(&parsed, elsewhere, now).is_none(), "another table");
+        let foreign = Offset { next: RecordId::mint(), ..parsed };
+        assert!(listings.resume(&foreign, place(), now).is_none(), "a record that no page ended before");
+    }
+
+    #[test]
+    fn a_listing_dies_after_minutes_without_a_request() {
+        let (listings, now) = (Listings::default(), Instant::now());
+        let mut listing = listings.begin(place(), Walk::ById);
+        let offset = listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), now);
+        assert!(listings.resume(&offset, place(), now + IDLE_LIFE).is_some());
+        assert!(listings.resume(&offset, place(), now + IDLE_LIFE * 3).is_none());
+    }
+
+    #[test]
+    fn the_oldest_listings_make_room() {
+        let (listings, now) = (Listings::default(), Instant::now());
+        let offsets: Vec<_> = (0..MAX_LISTINGS + 1)
+            .map(|n| {
+                let mut listing = listings.begin(place(), Walk::ById);
+                let at = now + Duration::from_millis(n as u64);
+                listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), at)
+            })
+            .collect();
+        assert!(listings.resume(&offsets[0], place(), now).is_none());
+        assert!(listings.resume(&offsets[MAX_LISTINGS], place(), now).is_some());
+    }
+
+    #[test]
+    fn anything_else_is_no_offset() {
+        for bad in ["", "itr00000000000001", "itr00000000000001/app00000000000001", "x/rec00000000000001"] {
+            assert_eq!(Offset::parse(bad), None, "{bad}");
+        }
+    }
+}

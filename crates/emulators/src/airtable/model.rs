@@ -1,0 +1,323 @@
+//! A base as it is kept: tables, fields, views, and the records in them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use airtable_formula::{Formula, Schema};
+use serde_json::{Map, Value};
+
+use super::access::Role;
+use super::ids::{BaseId, ChoiceId, FieldId, TableId, ViewId};
+use super::rows::Rows;
+
+/// A base. Tables never move, so their positions are keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Base {
+    pub(crate) id: BaseId,
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) tables: Vec<Table>,
+}
+
+/// A table. Fields never move either.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub(crate) id: TableId,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    /// Position of the primary field.
+    pub(crate) primary: usize,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) views: Vec<View>,
+    pub(crate) rows: Rows,
+    /// What formulas of this table see; compiled ones hold positions in it, which are those of `fields`.
+    pub(crate) schema: Arc<Schema>,
+    /// Keys of the metadata that only travel through, such as `dateDependencySettings`.
+    pub(crate) extra: Map<String, Value>,
+    pub(crate) fields_by_name: HashMap<String, usize>,
+}
+
+/// A field.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) id: FieldId,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) kind: Kind,
+    /// As served; `None` for types without options.
+    pub(crate) options: Option<Value>,
+}
+
+/// A view. None has filters or an order of its own yet: it shows all records as they were created.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) id: ViewId,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    /// Served for grid views when asked for; `None` is all fields.
+    pub(crate) visible_field_ids: Option<Vec<FieldId>>,
+    pub(crate) extra: Map<String, Value>,
+}
+
+/// What a field's cells are, with what reading and writing them needs to know.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Text(TextKind),
+    Number(NumberKind),
+    Checkbox,
+    SingleSelect(Choices),
+    MultipleSelects(Choices),
+    Date(DateFormat),
+    DateTime(DateTimeFormat),
+    Attachments,
+    Links(LinkKind),
+    Collaborator,
+    Collaborators,
+    Barcode,
+    Formula(FormulaKind),
+    Rollup(RollupKind),
+    /// Values of `target` in the records that `link` links to.
+    Lookup {
+        link: usize,
+        target: usize,
+        valid: bool,
+    },
+    /// How many records `link` links to.
+    Count {
+        link: Option<usize>,
+    },
+    AutoNumber,
+    CreatedTime(ResultFormat),
+    /// `fields` empty: all that are not computed.
+    LastModifiedTime {
+        fields: Vec<usize>,
+        format: ResultFormat,
+    },
+    CreatedBy,
+    LastModifiedBy,
+    /// button, aiText, externalSyncSource, manualSort: served as seeded, never written by the API.
+    Opaque(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum TextKind {
+    SingleLine,
+    MultiLine,
+    Rich,
+    Email,
+    Url,
+    Phone,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NumberKind {
+    Number { precision: usize },
+    Percent { precision: usize },
+    Currency { precision: usize, symbol: String },
+    Duration(DurationFormat),
+    Rating { max: u32 },
+}
+
+/// How a duration is shown; cells are seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct DurationFormat {
+    pub(crate) seconds: bool,
+    pub(crate) fraction_digits: usize,
+}
+
+/// A link to another table (or to the same one).
+#[derive(Debug, Clone)]
+pub(crate) struct LinkKind {
+    pub(crate) table: usize,
+    /// The field of `table` that shows the same links from the other side.
+    pub(crate) inverse: Option<usize>,
+    /// Without an inverse field: who links to a slot of `table`.
+    pub(crate) backlinks: HashMap<u32, Vec<u32>>,
+}
+
+/// The choices of a select field. They are only ever appended, so cells hold positions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Choices {
+    pub(crate) list: Vec<Choice>,
+    by_name: HashMap<String, u32>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) id: ChoiceId,
+    pub(crate) name: String,
+    pub(crate) color: Option<String>,
+}
+
+impl Choices {
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn name(&self, index: u32) -> &str {
+        self.list.get(index as usize).map_or("", |choice| &choice.name)
+    }
+
+    /// `false` if there is one of that name.
+    pub(crate) fn push(&mut self, choice: Choice) -> bool {
+        let index = self.list.len() as u32;
+        let new = self.by_name.insert(choice.name.clone(), index).is_none();
+        self.list.push(choice);
+        new
+    }
+}
+
+/// How a formula, lookup or time field shows dates.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum ResultFormat {
+    /// As the value's own type says.
+    #[default]
+    Plain,
+    Date(DateFormat),
+    DateTime(DateTimeFormat),
+    Checkbox,
+    Number(NumberKind),
+}
+
+/// `dateFormat` of the metadata.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) enum DateFormat {
+    Local,
+    Friendly,
+    Us,
+    European,
+    #[default]
+    Iso,
+}
+
+/// `dateFormat`, `timeFormat` and `timeZone` of the metadata.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct DateTimeFormat {
+    pub(crate) date: DateFormat,
+    pub(crate) twelve_hours: bool,
+    /// `None` for `utc` and `client`.
+    pub(crate) zone: Option<jiff::tz::TimeZone>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct FormulaKind {
+    /// `None`: it does not compile, or depends on itself; every cell is an error.
+    pub(crate) compiled: Option<Arc<Formula>>,
+    pub(crate) format: ResultFormat,
+}
+
+/// A rollup can be computed only if the seed tells the aggregation, which Airtable's metadata does not.
+#[derive(Debug, Clone)]
+pub(crate) struct RollupKind {
+    pub(crate) link: usize,
+    pub(crate) target: usize,
+    /// The aggregation over `values`; `None` serves the cells as seeded.
+    pub(crate) compiled: Option<Arc<Formula>>,
+    pub(crate) valid: bool,
+    pub(crate) format: ResultFormat,
+}
+
+impl Kind {
+    /// The name in the metadata.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(TextKind::SingleLine) => "singleLineText",
+            Self::Text(TextKind::MultiLine) => "multilineText",
+            Self::Text(TextKind::Rich) => "richText",
+            Self::Text(TextKind::Email) => "email",
+            Self::Text(TextKind::Url) => "url",
+            Self::Text(TextKind::Phone) => "phoneNumber",
+            Self::Number(NumberKind::Number { .. }) => "number",
+            Self::Number(NumberKind::Percent { .. }) => "percent",
+            Self::Number(NumberKind::Currency { .. }) => "currency",
+            Self::Number(NumberKind::Duration(_)) => "duration",
+            Self::Number(NumberKind::Rating { .. }) => "rating",
+            Self::Checkbox => "checkbox",
+            Self::SingleSelect(_) => "singleSelect",
+            Self::MultipleSelects(_) => "multipleSelects",
+            Self::Date(_) => "date",
+            Self::DateTime(_) => "dateTime",
+            Self::Attachments => "multipleAttachments",
+            Self::Links(_) => "multipleRecordLinks",
+            Self::Collaborator => "singleCollaborator",
+            Self::Collaborators => "multipleCollaborators",
+            Self::Barcode => "barcode",
+            Self::Formula(_) => "formula",
+            Self::Rollup(_) => "rollup",
+            Self::Lookup { .. } => "multipleLookupValues",
+            Self::Count { .. } => "count",
+            Self::AutoNumber => "autoNumber",
+            Self::CreatedTime(_) => "createdTime",
+            Self::LastModifiedTime { .. } => "lastModifiedTime",
+            Self::CreatedBy => "createdBy",
+            Self::LastModifiedBy => "lastModifiedBy",
+            Self::Opaque(name) => name,
+        }
+    }
+
+    /// Whether the API refuses to write it.
+    pub(crate) fn is_computed(&self) -> bool {
+        matches!(
+            self,
+            Self::Formula(_)
+                | Self::Rollup(_)
+                | Self::Lookup { .. }
+                | Self::Count { .. }
+                | Self::AutoNumber
+                | Self::CreatedTime(_)
+                | Self::LastModifiedTime { .. }
+                | Self::CreatedBy
+                | Self::LastModifiedBy
+                | Self::Opaque(_)
+        )
+    }
+
+    pub(crate) fn choices(&self) -> Option<&Choices> {
+        match self {
+            Self::SingleSelect(choices) | Self::MultipleSelects(choices) => Some(choices),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn choices_mut(&mut self) -> Option<&mut Choices> {
+        match self {
+            Self::SingleSelect(choices) | Self::MultipleSelects(choices) => Some(choices),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn link(&self) -> Option<&LinkKind> {
+        match self {
+            Self::Links(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn link_mut(&mut self) -> Option<&mut LinkKind> {
+        match self {
+            Self::Links(link) => Some(link),
+            _ => None,
+        }
+    }
+}
+
+impl Table {
+    /// A field by id, else by its exact name.
+    pub(crate) fn field(&self, name_or_id: &str) -> Option<usize> {
+        let by_id =
+            FieldId::parse(name_or_id).and_then(|id| self.fields.iter().position(|field| field.id == id));
+        by_id.or_else(|| self.fields_by_name.get(name_or_id).copied())
+    }
+}
+
+impl Base {
+    /// A table by id, by its exact name, or by its name in other letters' case.
+    pub(crate) fn table(&self, name_or_id: &str) -> Option<usize> {
+        let by_id =
+            TableId::parse(name_or_id).and_then(|id| self.tables.iter().position(|table| table.id == id));
+        by_id.or_else(|| self.tables.iter().position(|table| table.name == name_or_id)).or_else(|| {
+            let wanted = name_or_id.to_lowercase();
+            self.tables.iter().position(|table| table.name.to_lowercase() == wanted)
+        })
+    }
+}

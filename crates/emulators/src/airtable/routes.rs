@@ -1,0 +1,302 @@
+//! From method and raw path to the call that is meant, before the token is looked at.
+//!
+//! The path is split at its raw `/` and each segment decoded afterwards: a table's name may hold a slash (`%2F`).
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::errors::AirtableError;
+use super::ids::{BaseId, RecordId};
+
+/// A call that Airtable's API knows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Route {
+    Whoami,
+    ListBases,
+    BaseSchema {
+        base: BaseId,
+    },
+    Records {
+        base: BaseId,
+        table: String,
+        op: RecordsOp,
+    },
+    /// Airtable has it, the emulator does not: the path as documented, and what it does.
+    NotBuilt {
+        base: Option<BaseId>,
+        what: &'static str,
+    },
+}
+
+/// What is done with records.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum RecordsOp {
+    List,
+    ListByPost,
+    Get(RecordId),
+    Create,
+    /// `replace` says that it was PUT: fields that are not named are cleared.
+    UpdateOne {
+        id: RecordId,
+        replace: bool,
+    },
+    UpdateMany {
+        replace: bool,
+    },
+    DeleteOne(RecordId),
+    DeleteMany,
+}
+
+impl Route {
+    /// The base that the call is about, whose limit it counts against.
+    pub(crate) fn base(&self) -> Option<BaseId> {
+        match self {
+            Self::Whoami | Self::ListBases => None,
+            Self::BaseSchema { base } | Self::Records { base, .. } => Some(*base),
+            Self::NotBuilt { base, .. } => *base,
+        }
+    }
+
+    /// The pattern of the path, for logs and metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Whoami => "/v0/meta/whoami",
+            Self::ListBases => "/v0/meta/bases",
+            Self::BaseSchema { .. } => "/v0/meta/bases/{baseId}/tables",
+            Self::Records { op: RecordsOp::ListByPost, .. } => "/v0/{baseId}/{tableIdOrName}/listRecords",
+            Self::Records {
+                op: RecordsOp::Get(_) | RecordsOp::UpdateOne { .. } | RecordsOp::DeleteOne(_),
+                ..
+            } => "/v0/{baseId}/{tableIdOrName}/{recordId}",
+            Self::Records { .. } => "/v0/{baseId}/{tableIdOrName}",
+            Self::NotBuilt { .. } => "(not built)",
+        }
+    }
+
+    /// Finds the call; `path` is the raw path and begins with `/v0/`.
+    pub(crate) fn parse(method: &Method, path: &str) -> Result<Self, AirtableError> {
+        Self::find(method, path).ok_or_else(AirtableError::no_route)
+    }
+
+    fn find(method: &Method, path: &str) -> Option<Self> {
+        let path = path.strip_prefix("/v0/")?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let segments: Vec<String> = path
+            .split('/')
+            .map(|raw| percent_decode_str(raw).decode_utf8().ok().map(|segment| segment.into_owned()))
+            .collect::<Option<_>>()?;
+        if segments.iter().any(String::is_empty) {
+            return None;
+        }
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match (method.as_str(), segments.as_slice()) {
+            (verb, ["meta", rest @ ..]) => meta(verb, rest),
+            (verb, ["bases", base, "webhooks", rest @ ..]) => webhooks(verb, BaseId::parse(base)?, rest),
+            (verb, [base, rest @ ..]) => records(verb, BaseId::parse(base)?, rest),
+            _ => None,
+        }
+    }
+}
+
+fn not_built(base: BaseId, what: &'static str) -> Option<Route> {
+    Some(Route::NotBuilt { base: Some(base), what })
+}
+
+fn records(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
+    if let ["POST", "uploadAttachment"] = [verb, rest.last()?]
+        && let [record, _field, _] = rest
+        && RecordId::parse(record).is_some()
+    {
+        return not_built(
+            base,
+            "POST /v0/{baseId}/{recordId}/{fieldIdOrName}/uploadAttachment (upload attachment)",
+        );
+    }
+    let [table, rest @ ..] = rest else { return None };
+    let op = match (verb, rest) {
+        ("GET", []) => RecordsOp::List,
+        ("POST", []) => RecordsOp::Create,
+        ("PATCH", []) => RecordsOp::UpdateMany { replace: false },
+        ("PUT", []) => RecordsOp::UpdateMany { replace: true },
+        ("DELETE", []) => RecordsOp::DeleteMany,
+        ("POST", ["listRecords"]) => RecordsOp::ListByPost,
+        ("POST", ["sync", _]) => {
+            return not_built(
+                base,
+                "POST /v0/{baseId}/{tableIdOrName}/sync/{apiEndpointSyncId} (sync CSV data)",
+            );
+        }
+        (verb, [record, "comments", rest @ ..]) => {
+            RecordId::parse(record)?;
+            return comments(verb, base, rest);
+        }
+        (verb, [record]) => {
+            let id = RecordId::parse(record)?;
+            match verb {
+                "GET" => RecordsOp::Get(id),
+                "PATCH" => RecordsOp::UpdateOne { id, replace: false },
+                "PUT" => RecordsOp::UpdateOne { id, replace: true },
+                "DELETE" => RecordsOp::DeleteOne(id),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some(Route::Records { base, table: (*table).to_owned(), op })
+}
+
+fn comments(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
+    let what = match (verb, rest) {
+        ("GET", []) => "GET /v0/{baseId}/{tableIdOrName}/{recordId}/comments (list comments)",
+        ("POST", []) => "POST /v0/{baseId}/{tableIdOrName}/{recordId}/comments (create comment)",
+        ("PATCH", [_]) => {
+            "PATCH /v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId} (update comment)"
+        }
+        ("DELETE", [_]) => {
+            "DELETE /v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId} (delete comment)"
+        }
+        _ => return None,
+    };
+    not_built(base, what)
+}
+
+fn meta(verb: &str, rest: &[&str]) -> Option<Route> {
+    let everywhere = |what| Some(Route::NotBuilt { base: None, what });
+    match (verb, rest) {
+        ("GET", ["whoami"]) => Some(Route::Whoami),
+        ("GET", ["bases"]) => Some(Route::ListBases),
+        ("POST", ["bases"]) => everywhere("POST /v0/meta/bases (create base)"),
+        (_, ["workspaces", ..]) => everywhere("/v0/meta/workspaces/… (workspace administration)"),
+        (_, ["enterpriseAccounts", ..]) => {
+            everywhere("/v0/meta/enterpriseAccounts/… (enterprise administration)")
+        }
+        (verb, ["bases", base, rest @ ..]) => base_meta(verb, BaseId::parse(base)?, rest),
+        _ => None,
+    }
+}
+
+fn base_meta(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
+    let what = match (verb, rest) {
+        ("GET", ["tables"]) => return Some(Route::BaseSchema { base }),
+        ("GET", []) => "GET /v0/meta/bases/{baseId} (base collaborators)",
+        ("DELETE", []) => "DELETE /v0/meta/bases/{baseId} (delete base)",
+        ("POST", ["tables"]) => "POST /v0/meta/bases/{baseId}/tables (create table)",
+        ("PATCH", ["tables", _]) => "PATCH /v0/meta/bases/{baseId}/tables/{tableIdOrName} (update table)",
+        ("POST", ["tables", _, "fields"]) => {
+            "POST /v0/meta/bases/{baseId}/tables/{tableId}/fields (create field)"
+        }
+        ("PATCH", ["tables", _, "fields", _]) => {
+            "PATCH /v0/meta/bases/{baseId}/tables/{tableId}/fields/{fieldId} (update field)"
+        }
+        ("GET", ["views"]) => "GET /v0/meta/bases/{baseId}/views (list views)",
+        ("GET", ["views", _]) => "GET /v0/meta/bases/{baseId}/views/{viewId} (view metadata)",
+        ("DELETE", ["views", _]) => "DELETE /v0/meta/bases/{baseId}/views/{viewId} (delete view)",
+        _ => return None,
+    };
+    not_built(base, what)
+}
+
+fn webhooks(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
+    let what = match (verb, rest) {
+        ("GET", []) => "GET /v0/bases/{baseId}/webhooks (list webhooks)",
+        ("POST", []) => "POST /v0/bases/{baseId}/webhooks (create webhook)",
+        ("DELETE", [_]) => "DELETE /v0/bases/{baseId}/webhooks/{webhookId} (delete webhook)",
+        ("POST", [_, "enableNotifications"]) => {
+            "POST /v0/bases/{baseId}/webhooks/{webhookId}/enableNotifications (toggle notifications)"
+        }
+        ("POST", [_, "refresh"]) => "POST /v0/bases/{baseId}/webhooks/{webhookId}/refresh (refresh webhook)",
+        ("GET", [_, "payloads"]) => {
+            "GET /v0/bases/{baseId}/webhooks/{webhookId}/payloads (list webhook payloads)"
+        }
+        _ => return None,
+    };
+    not_built(base, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "app00000000000001";
+    const RECORD: &str = "rec00000000000001";
+
+    fn route(line: &str) -> Option<Route> {
+        let (verb, path) = line.split_once(' ').unwrap();
+        let path = path.replace("APP", BASE).replace("REC", RECORD);
+        Route::parse(&Method::from_bytes(verb.as_bytes()).unwrap(), &path).ok()
+    }
+
+    fn table(line: &str) -> Option<(String, RecordsOp)> {
+        match route(line)? {
+            Route::Records { table, op, .. } => Some((table, op)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_table_segment_is_decoded_after_splitting() {
+        let (name, op) = table("GET /v0/APP/Test%2FTable%202").unwrap();
+        assert_eq!((name.as_str(), op), ("Test/Table 2", RecordsOp::List));
+        assert_eq!(table("GET /v0/APP/100%25%20%26%20(more)").unwrap().0, "100% & (more)");
+        assert_eq!(table("GET /v0/APP/a+b").unwrap().0, "a+b", "a plus is a plus in a path");
+        assert_eq!(table("GET /v0/APP/T/").unwrap().1, RecordsOp::List);
+        assert_eq!(table("GET /v0/APP/listRecords").unwrap().0, "listRecords");
+    }
+
+    #[test]
+    fn each_record_call_is_found() {
+        let id = RecordId::parse(RECORD).unwrap();
+        for (line, op) in [
+            ("POST /v0/APP/T", RecordsOp::Create),
+            ("POST /v0/APP/T/listRecords", RecordsOp::ListByPost),
+            ("PATCH /v0/APP/T", RecordsOp::UpdateMany { replace: false }),
+            ("PUT /v0/APP/T/", RecordsOp::UpdateMany { replace: true }),
+            ("DELETE /v0/APP/T", RecordsOp::DeleteMany),
+            ("GET /v0/APP/T/REC", RecordsOp::Get(id)),
+            ("PATCH /v0/APP/T/REC", RecordsOp::UpdateOne { id, replace: false }),
+            ("PUT /v0/APP/T/REC", RecordsOp::UpdateOne { id, replace: true }),
+            ("DELETE /v0/APP/T/REC/", RecordsOp::DeleteOne(id)),
+        ] {
+            assert_eq!(table(line).unwrap().1, op, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_airtable_does_not_have_is_not_found() {
+        for line in [
+            "GET /v0/",
+            "GET /v0/APP",
+            "GET /v0/APP/",
+            "GET /v0/appX/T",
+            "GET /v0/APP/T/recX",
+            "GET /v0/APP/T/listRecords",
+            "POST /v0/APP/T/REC",
+            "GET /v0/APP//T",
+            "GET /v0/APP/%FF",
+            "OPTIONS /v0/APP/T",
+            "GET /v0/meta/nothing",
+            "GET /v0/meta/bases/appX/tables",
+            "DELETE /v0/APP/T/REC/comments",
+        ] {
+            assert_eq!(route(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_airtable_that_is_not_built_is_named() {
+        for line in [
+            "GET /v0/APP/T/REC/comments",
+            "POST /v0/APP/REC/Files/uploadAttachment",
+            "POST /v0/APP/T/sync/abc",
+            "POST /v0/meta/bases",
+            "POST /v0/meta/bases/APP/tables",
+            "PATCH /v0/meta/bases/APP/tables/T/fields/F",
+            "GET /v0/meta/bases/APP/views",
+            "GET /v0/meta/bases/APP",
+            "GET /v0/bases/APP/webhooks",
+            "GET /v0/bases/APP/webhooks/ach00000000000001/payloads",
+        ] {
+            assert!(matches!(route(line), Some(Route::NotBuilt { .. })), "{line}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The records of one table: in the order of their creation, by id, and by slot.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::cell::Cell;
+use super::ids::RecordId;
+
+/// No user: a record whose author the seed does not tell.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// A record.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: RecordId,
+    /// Milliseconds since 1970.
+    pub(crate) created: i64,
+    /// The last edit of any field that is not computed; `None` if there was none.
+    pub(crate) modified: Option<i64>,
+    /// Positions in the list of users, or [`NOBODY`].
+    pub(crate) created_by: u32,
+    pub(crate) modified_by: u32,
+    /// What an autoNumber field shows.
+    pub(crate) number: u32,
+    /// Cells that are not empty, by field.
+    cells: Vec<(u16, Cell)>,
+    /// When single fields were edited after creation, by field.
+    edits: Vec<(u16, i64)>,
+}
+
+impl Record {
+    pub(crate) fn new(id: RecordId, created: i64) -> Self {
+        Self {
+            id,
+            created,
+            modified: None,
+            created_by: NOBODY,
+            modified_by: NOBODY,
+            number: 0,
+            cells: Vec::new(),
+            edits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn cell(&self, field: usize) -> &Cell {
+        match self.position(field) {
+            Ok(at) => &self.cells[at].1,
+            Err(_) => &Cell::Empty,
+        }
+    }
+
+    pub(crate) fn set(&mut self, field: usize, cell: Cell) {
+        match (self.position(field), cell.is_empty()) {
+            (Ok(at), true) => {
+                self.cells.remove(at);
+            }
+            (Ok(at), false) => self.cells[at].1 = cell,
+            (Err(_), true) => {}
+            (Err(at), false) => self.cells.insert(at, (field as u16, cell)),
+        }
+    }
+
+    /// The linked slots of a link field's cell, to be changed in place; the caller sets the cell empty if none is left.
+    pub(crate) fn links_mut(&mut self, field: usize) -> &mut Vec<u32> {
+        let at = match self.position(field) {
+            Ok(at) => at,
+            Err(at) => {
+                self.cells.insert(at, (field as u16, Cell::Links(Vec::new())));
+                at
+            }
+        };
+        let cell = &mut self.cells[at].1;
+        if !matches!(cell, Cell::Links(_)) {
+            *cell = Cell::Links(Vec::new());
+        }
+        match cell {
+            Cell::Links(slots) => slots,
+            _ => unreachable!("it was just made one"),
+        }
+    }
+
+    /// Cells that are not empty, by field.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, &Cell)> {
+        self.cells.iter().map(|(field, cell)| (usize::from(*field), cell))
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        self.cells.shrink_to_fit();
+    }
+
+    /// Notes that a user changed a cell.
+    pub(crate) fn edited(&mut self, field: usize, user: u32, now: i64) {
+        self.modified = Some(now);
+        self.modified_by = user;
+        match self.edits.iter_mut().find(|(edited, _)| usize::from(*edited) == field) {
+            Some((_, at)) => *at = now,
+            None => self.edits.push((field as u16, now)),
+        }
+    }
+
+    /// The last edit of one field; what a record was created with counts as edited then.
+    pub(crate) fn field_modified(&self, field: usize) -> Option<i64> {
+        let edited = self.edits.iter().find(|(at, _)| usize::from(*at) == field);
+        match edited {
+            Some((_, at)) => Some(*at),
+            None => (!self.cell(field).is_empty()).then_some(self.created),
+        }
+    }
+
+    fn position(&self, field: usize) -> Result<usize, usize> {
+        self.cells.binary_search_by_key(&field, |(field, _)| usize::from(*field))
+    }
+}
+
+/// All records of a table. Cloning is cheap: clones share the records until one side changes them.
+///
+/// A record keeps its slot for life and a slot is never used again, so links, listings that are under way, and the
+/// order of creation are plain numbers. A deleted record leaves one empty word behind.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    slots: Vec<Option<Arc<Record>>>,
+    by_id: BTreeMap<RecordId, u32>,
+    last_number: u32,
+}
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// The slot that the next record gets.
+    pub(crate) fn next_slot(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&Record> {
+        self.slots.get(slot as usize)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Record> {
+        self.slots.get_mut(slot as usize)?.as_mut().map(Arc::make_mut)
+    }
+
+    pub(crate) fn find(&self, id: RecordId) -> Option<u32> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Adds a record at [`Self::next_slot`] and gives it the next number, unless it has one.
+    pub(crate) fn insert(&mut self, mut record: Record) -> u32 {
+        if record.number == 0 {
+            record.number = self.last_number + 1;
+        }
+        self.last_number = self.last_number.max(record.number);
+        let slot = self.next_slot();
+        self.by_id.insert(record.id, slot);
+        self.slots.push(Some(Arc::new(record)));
+        slot
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) {
+        if let Some(record) = self.slots.get_mut(slot as usize).and_then(Option::take) {
+            self.by_id.remove(&record.id);
+        }
+    }
+
+    /// Slots from an id on, in the order of ids: Airtable's order when nothing else is asked for.
+    pub(crate) fn by_id_from(&self, first: Option<RecordId>) -> impl Iterator<Item = u32> {
+        let from = first.map_or(Bound::Unbounded, Bound::Included);
+        self.by_id.range((from, Bound::Unbounded)).map(|(_, slot)| *slot)
+    }
+
+    /// Slots from one on, in the order of creation: the order of a view that nobody has sorted.
+    pub(crate) fn by_creation_from(&self, first: u32) -> impl Iterator<Item = u32> {
+        (first..self.next_slot()).filter(|&slot| self.slots[slot as usize].is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u32) -> RecordId {
+        RecordId::parse(&format!("rec{n:014}")).unwrap()
+    }
+
+    #[test]
+    fn records_are_found_by_id_by_slot_and_in_both_orders() {
+        let mut rows = Rows::default();
+        for n in [3, 1, 2] {
+            rows.insert(Record::new(id(n), 0));
+        }
+        assert_eq!(rows.by_id_from(None).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(rows.by_id_from(Some(id(2))).collect::<Vec<_>>(), [2, 0]);
+        assert_eq!(rows.by_creation_from(0).collect::<Vec<_>>(), [0, 1, 2]);
+        rows.remove(1);
+        assert_eq!(rows.find(id(1)), None);
+        assert_eq!(rows.by_creation_from(0).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(rows.insert(Record::new(id(1), 0)), 3, "slots are not used again");
+        assert_eq!(rows.get(3).unwrap().number, 4);
+    }
+
+    #[test]
+    fn a_clone_keeps_what_it_saw() {
+        let mut rows = Rows::default();
+        let slot = rows.insert(Record::new(id(1), 0));
+        let before = rows.clone();
+        rows.get_mut(slot).unwrap().set(0, Cell::text("new"));
+        assert_eq!(before.get(slot).unwrap().cell(0), &Cell::Empty);
+        assert_eq!(rows.get(slot).unwrap().cell(0), &Cell::text("new"));
+    }
+
+    #[test]
+    fn a_field_is_modified_when_edited_and_else_when_it_was_created_with_a_value() {
+        let mut record = Record::new(id(1), 5);
+        record.set(2, Cell::Checked);
+        assert_eq!((record.field_modified(2), record.field_modified(3)), (Some(5), None));
+        record.edited(3, 0, 9);
+        assert_eq!((record.field_modified(3), record.modified), (Some(9), Some(9)));
+    }
+}

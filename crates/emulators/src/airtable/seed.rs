@@ -1,0 +1,177 @@
+//! What an emulator starts with: bases with their records, users, tokens and limits.
+
+mod compile;
+mod fields;
+mod json;
+mod metadata;
+mod options;
+mod records;
+mod tokens;
+
+use std::fmt;
+
+use airtable_formula::Timestamp;
+
+use self::json::Node;
+use super::access::{Grant, Tokens, User, Users};
+use super::ids::UserId;
+use super::limits::Limits;
+use super::model::Base;
+
+/// How many problems are told one by one.
+const MAX_PROBLEMS: usize = 200;
+
+/// The content of an emulator, checked and ready to be served.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    pub(crate) bases: Vec<Base>,
+    pub(crate) users: Users,
+    pub(crate) tokens: Tokens,
+    pub(crate) limits: Limits,
+}
+
+impl Seed {
+    /// Reads a seed file: Airtable's own metadata shape plus records, users, tokens and limits.
+    ///
+    /// Ids that are given are kept exactly, ids that are left out are minted. Links need to stand on one side only.
+    /// Computed cells are ignored, but for those that nothing can be computed from (rollups, AI text, buttons).
+    ///
+    /// # Errors
+    ///
+    /// Every problem with its path in the file, such as `bases[0].tables[1].fields[2].options.linkedTableId`.
+    pub fn from_json(json: &[u8]) -> Result<Self, SeedError> {
+        let mut problems = Problems::default();
+        let seed = match std::str::from_utf8(json)
+            .map_err(|error| error.to_string())
+            .and_then(|text| serde_json::from_str::<Node<'_>>(text).map_err(|error| error.to_string()))
+        {
+            Ok(root) => read(&root, &mut problems),
+            Err(error) => {
+                problems.add("", format!("not JSON: {error}"));
+                None
+            }
+        };
+        match seed {
+            Some(seed) if problems.list.is_empty() => Ok(seed),
+            _ => Err(SeedError { problems: problems.list, more: problems.more }),
+        }
+    }
+
+    /// No base, no user, no token; the usual limits.
+    pub fn empty() -> Self {
+        Self {
+            bases: Vec::new(),
+            users: Users::default(),
+            tokens: Tokens::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Accepts one more token, which has every scope and reaches every base. It belongs to the first user, who is made up if
+    /// there is none.
+    #[must_use]
+    pub fn with_full_token(mut self, token: impl Into<String>) -> Self {
+        if self.users.0.is_empty() {
+            self.users.0.push(User {
+                id: UserId::mint().to_string(),
+                email: Some("owner@example.com".to_owned()),
+                name: Some("Owner".to_owned()),
+            });
+        }
+        self.tokens.0.insert(token.into(), Grant::full(0));
+        self
+    }
+
+    /// Replaces the limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The limits that the seed asks for.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Ids and names of the bases.
+    pub fn bases(&self) -> impl Iterator<Item = (String, &str)> {
+        self.bases.iter().map(|base| (base.id.to_string(), base.name.as_str()))
+    }
+
+    /// How many records all tables have together.
+    pub fn record_count(&self) -> usize {
+        self.bases.iter().flat_map(|base| &base.tables).map(|table| table.rows.len()).sum()
+    }
+
+    /// Whether any token would be accepted.
+    pub fn has_tokens(&self) -> bool {
+        !self.tokens.0.is_empty()
+    }
+}
+
+fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
+    let root = json::At::root(root).object(problems)?;
+    root.only(&["bases", "users", "tokens", "limits"], problems);
+    let mut users = tokens::users(&root, problems);
+    let now = Timestamp::now();
+    let bases = metadata::bases(&root, &mut users, now, problems);
+    let tokens = tokens::tokens(&root, &users, &bases, problems);
+    let limits = tokens::limits(&root, problems);
+    Some(Seed { bases, users, tokens, limits })
+}
+
+/// Why a seed is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeedError {
+    problems: Vec<Problem>,
+    more: usize,
+}
+
+/// One thing that is wrong in a seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Where, such as `bases[0].tables[1].name`; empty for the file as a whole.
+    pub path: String,
+    pub message: String,
+}
+
+impl SeedError {
+    /// All problems, unless there are hundreds.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for SeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the seed has {} problem(s):", self.problems.len() + self.more)?;
+        for problem in &self.problems {
+            let path = if problem.path.is_empty() { "(file)" } else { &problem.path };
+            write!(f, "\n  {path}: {}", problem.message)?;
+        }
+        if self.more > 0 {
+            write!(f, "\n  and {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SeedError {}
+
+/// Problems found so far.
+#[derive(Debug, Default)]
+struct Problems {
+    list: Vec<Problem>,
+    more: usize,
+}
+
+impl Problems {
+    fn add(&mut self, path: &str, message: impl Into<String>) {
+        if self.list.len() < MAX_PROBLEMS {
+            self.list.push(Problem { path: path.to_owned(), message: message.into() });
+        } else {
+            self.more += 1;
+        }
+    }
+}

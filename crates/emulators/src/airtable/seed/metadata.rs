@@ -1,0 +1,169 @@
+//! Bases, tables and views of a seed, in the shape of Airtable's metadata.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::json::{At, Object};
+use super::{Problems, compile, fields, records};
+use crate::airtable::access::{Role, Users};
+use crate::airtable::ids::{BaseId, FieldId, TableId, ViewId};
+use crate::airtable::model::{Base, Table, View};
+use airtable_formula::{Schema, Timestamp};
+
+/// `type` of a view.
+const VIEW_TYPES: [&str; 7] = ["grid", "form", "calendar", "gallery", "kanban", "timeline", "block"];
+
+/// A table whose fields and records are not read yet.
+pub(super) struct RawTable<'n, 'a> {
+    pub(super) object: Object<'n, 'a>,
+    pub(super) id: TableId,
+    pub(super) fields: Vec<fields::RawField<'n, 'a>>,
+}
+
+pub(super) fn bases(
+    root: &Object<'_, '_>,
+    users: &mut Users,
+    now: Timestamp,
+    problems: &mut Problems,
+) -> Vec<Base> {
+    let mut seen = HashSet::new();
+    let mut bases = Vec::new();
+    for at in root.items("bases", problems) {
+        let path = at.path.clone();
+        let Some(base) = base(at, users, now, problems) else { continue };
+        if !seen.insert(base.id) {
+            problems.add(&path, format!("{} is already the id of another base", base.id));
+        }
+        bases.push(base);
+    }
+    bases
+}
+
+fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Problems) -> Option<Base> {
+    let object = at.object(problems)?;
+    let id = object.id("id", "app", BaseId::parse, BaseId::mint, problems);
+    let name = object.required_text("name", problems).unwrap_or_default().to_owned();
+    let role = match object.text("permissionLevel", problems) {
+        None => Role::Create,
+        Some(level) => Role::parse(level).unwrap_or_else(|| {
+            problems.add(
+                &object.at("permissionLevel"),
+                format!("\"{level}\" is none of none, read, comment, edit, create"),
+            );
+            Role::Create
+        }),
+    };
+    let raw = raw_tables(&object, problems);
+    let mut base = Base { id, name, role, tables: Vec::with_capacity(raw.len()) };
+    let ids = fields::Ids::new(&raw);
+    let mut names = HashSet::new();
+    for (index, raw) in raw.iter().enumerate() {
+        let table = table(raw, index, &ids, problems);
+        if !names.insert(table.name.to_lowercase()) {
+            problems
+                .add(&raw.object.at("name"), format!("another table is called \"{}\" as well", table.name));
+        }
+        base.tables.push(table);
+    }
+    check_unique(&base, &object.path, problems);
+    fields::pair_links(&mut base, &raw, problems);
+    compile::formulas(&mut base, &raw, problems);
+    records::load(&mut base, &raw, users, now, problems);
+    Some(base)
+}
+
+fn raw_tables<'n, 'a>(base: &Object<'n, 'a>, problems: &mut Problems) -> Vec<RawTable<'n, 'a>> {
+    let mut tables = Vec::new();
+    for at in base.items("tables", problems) {
+        let Some(object) = at.object(problems) else { continue };
+        let id = object.id("id", "tbl", TableId::parse, TableId::mint, problems);
+        let fields = fields::raw_fields(&object, problems);
+        if fields.is_empty() {
+            problems.add(&object.at("fields"), "a table needs at least one field");
+        }
+        tables.push(RawTable { object, id, fields });
+    }
+    tables
+}
+
+fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut Problems) -> Table {
+    let object = &raw.object;
+    let name = object.required_text("name", problems).unwrap_or_default().to_owned();
+    let description = object.text("description", problems).map(str::to_owned);
+    let primary = match object.text("primaryFieldId", problems) {
+        None => 0,
+        Some(text) => {
+            let found = raw.fields.iter().position(|field| field.id.to_string() == text);
+            found.unwrap_or_else(|| {
+                problems.add(&object.at("primaryFieldId"), format!("the table has no field \"{text}\""));
+                0
+            })
+        }
+    };
+    let fields: Vec<_> = raw.fields.iter().map(|field| field.read(index, ids, problems)).collect();
+    let mut fields_by_name = HashMap::new();
+    for (position, (field, raw)) in fields.iter().zip(&raw.fields).enumerate() {
+        if fields_by_name.insert(field.name.clone(), position).is_some() {
+            problems
+                .add(&raw.object.at("name"), format!("another field is called \"{}\" as well", field.name));
+        }
+    }
+    Table {
+        id: raw.id,
+        name,
+        description,
+        primary,
+        fields,
+        views: views(object, problems),
+        rows: Default::default(),
+        schema: Arc::new(Schema::default()),
+        extra: object.rest(&["id", "name", "description", "primaryFieldId", "fields", "views", "records"]),
+        fields_by_name,
+    }
+}
+
+fn views(table: &Object<'_, '_>, problems: &mut Problems) -> Vec<View> {
+    let mut views = Vec::new();
+    for at in table.items("views", problems) {
+        let Some(object) = at.object(problems) else { continue };
+        let id = object.id("id", "viw", ViewId::parse, ViewId::mint, problems);
+        let name = object.required_text("name", problems).unwrap_or_default().to_owned();
+        let kind = object.text("type", problems).unwrap_or("grid").to_owned();
+        if !VIEW_TYPES.contains(&kind.as_str()) {
+            problems.add(&object.at("type"), format!("\"{kind}\" is none of {}", VIEW_TYPES.join(", ")));
+        }
+        let visible_field_ids = object.get("visibleFieldIds").map(|at| {
+            let ids = at.items(problems);
+            ids.iter().filter_map(|at| FieldId::parse(at.text(problems)?)).collect()
+        });
+        let extra = object.rest(&["id", "name", "type", "visibleFieldIds"]);
+        views.push(View { id, name, kind, visible_field_ids, extra });
+    }
+    if views.is_empty() {
+        let name = "Grid view".to_owned();
+        let kind = "grid".to_owned();
+        views.push(View {
+            id: ViewId::mint(),
+            name,
+            kind,
+            visible_field_ids: None,
+            extra: Default::default(),
+        });
+    }
+    views
+}
+
+/// Ids are unique in the whole base.
+fn check_unique(base: &Base, path: &str, problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    let mut check = |id: String, problems: &mut Problems| {
+        if !seen.insert(id.clone()) {
+            problems.add(path, format!("the id {id} is given to more than one table, field or view"));
+        }
+    };
+    for table in &base.tables {
+        check(table.id.to_string(), problems);
+        table.fields.iter().for_each(|field| check(field.id.to_string(), problems));
+        table.views.iter().for_each(|view| check(view.id.to_string(), problems));
+    }
+}

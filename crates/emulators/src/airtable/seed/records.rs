@@ -1,0 +1,316 @@
+//! The records of a seed, read one at a time: a seed may have hundreds of thousands.
+
+use std::collections::{HashMap, HashSet};
+
+use airtable_formula::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::Problems;
+use super::json::Node;
+use super::metadata::RawTable;
+use crate::airtable::access::{User, Users};
+use crate::airtable::cell::Cell;
+use crate::airtable::fields::{self, Fault, Resolver, Target, date};
+use crate::airtable::ids::{AttachmentId, RecordId, is_collaborator};
+use crate::airtable::model::{Base, Kind};
+use crate::airtable::rows::{NOBODY, Record};
+
+/// The cells of one link field, as the seed has them: for each record that has any, the ids and the path.
+type SeededLinks = Vec<(u32, Vec<RecordId>, String)>;
+
+/// Reads all records of a base, then the links between them.
+pub(super) fn load(
+    base: &mut Base,
+    raw: &[RawTable<'_, '_>],
+    users: &mut Users,
+    now: Timestamp,
+    problems: &mut Problems,
+) {
+    let mut loader = Loader { base, users, now, problems, seen: HashSet::new(), links: HashMap::new() };
+    for (table, raw) in raw.iter().enumerate() {
+        let Some(at) = raw.object.get("records") else { continue };
+        match at.node {
+            Node::Unread(records) => loader.table(table, records, &at.path),
+            _ => loader.problems.add(&at.path, "must be an array"),
+        }
+    }
+    let links = std::mem::take(&mut loader.links);
+    link(base, links, problems);
+}
+
+struct Loader<'l> {
+    base: &'l mut Base,
+    users: &'l mut Users,
+    now: Timestamp,
+    problems: &'l mut Problems,
+    seen: HashSet<RecordId>,
+    links: HashMap<(usize, usize), SeededLinks>,
+}
+
+impl Loader<'_> {
+    fn table(&mut self, table: usize, records: &RawValue, path: &str) {
+        let Ok(records) = serde_json::from_str::<Vec<&RawValue>>(records.get()) else {
+            self.problems.add(path, "must be an array");
+            return;
+        };
+        for (index, record) in records.into_iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            match serde_json::from_str(record.get()) {
+                Ok(Value::Object(record)) => self.record(table, &record, &path),
+                _ => self.problems.add(&path, "must be an object"),
+            }
+        }
+    }
+
+    fn record(&mut self, table: usize, object: &Map<String, Value>, path: &str) {
+        const KNOWN: [&str; 4] = ["id", "createdTime", "fields", "commentCount"];
+        for key in object.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
+            self.problems
+                .add(&format!("{path}.{key}"), "is not known here; known are id, createdTime, fields");
+        }
+        let id = match object.get("id") {
+            None | Some(Value::Null) => RecordId::mint(),
+            Some(id) => id.as_str().and_then(RecordId::parse).unwrap_or_else(|| {
+                self.problems.add(&format!("{path}.id"), format!("{id} is not rec and 14 letters or digits"));
+                RecordId::mint()
+            }),
+        };
+        if !self.seen.insert(id) {
+            self.problems.add(&format!("{path}.id"), format!("{id} is already the id of another record"));
+            return;
+        }
+        let created = match object.get("createdTime") {
+            None | Some(Value::Null) => self.now.as_second() * 1000,
+            Some(time) => time.as_str().and_then(|text| date::iso_instant(text, None)).unwrap_or_else(|| {
+                self.problems
+                    .add(&format!("{path}.createdTime"), format!("{time} is not an ISO date and time"));
+                0
+            }),
+        };
+        let mut record = Record::new(id, created);
+        let slot = self.base.tables[table].rows.next_slot();
+        match object.get("fields") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(cells)) => {
+                for (name, value) in cells.iter().filter(|(_, value)| !value.is_null()) {
+                    self.cell(table, slot, &mut record, name, value, path);
+                }
+            }
+            Some(_) => self.problems.add(&format!("{path}.fields"), "must be an object"),
+        }
+        if record.modified.is_none() && record.cells().next().is_some() {
+            record.modified = Some(created);
+        }
+        if record.modified_by == NOBODY {
+            record.modified_by = record.created_by;
+        }
+        record.shrink();
+        self.base.tables[table].rows.insert(record);
+    }
+
+    fn cell(&mut self, table: usize, slot: u32, record: &mut Record, name: &str, value: &Value, path: &str) {
+        let path = || format!("{path}.fields[{name:?}]");
+        let Some(field) = self.base.tables[table].field(name) else {
+            self.problems.add(&path(), "the table has no such field");
+            return;
+        };
+        let target = Target { table, field };
+        match &self.base.tables[table].fields[field].kind {
+            Kind::Links(_) => match linked_ids(value) {
+                Some(ids) => self.links.entry((table, field)).or_default().push((slot, ids, path())),
+                None => self.problems.add(&path(), "must be an array of record ids"),
+            },
+            Kind::Attachments => match attachments(value) {
+                Some(list) => record.set(field, list),
+                None => self.problems.add(&path(), "must be an array of objects, each with a url, and an id (if it has one) of att and 14 letters or digits"),
+            },
+            Kind::AutoNumber => match value.as_u64().and_then(|number| number.try_into().ok()) {
+                Some(number) if number > 0 => record.number = number,
+                _ => self.problems.add(&path(), "must be a whole number above 0"),
+            },
+            Kind::CreatedBy => record.created_by = self.collaborator(value, &path()),
+            Kind::LastModifiedBy => record.modified_by = self.collaborator(value, &path()),
+            Kind::LastModifiedTime { fields, .. } => {
+                match value.as_str().and_then(|text| date::iso_instant(text, None)) {
+                    Some(millis) if fields.is_empty() => record.modified = Some(millis),
+                    Some(_) => {}
+                    None => self.problems.add(&path(), "must be an ISO date and time"),
+                }
+            }
+            Kind::Rollup(rollup) if rollup.compiled.is_none() => record.set(field, json(value)),
+            Kind::Opaque(_) => record.set(field, json(value)),
+            kind if kind.is_computed() => {}
+            kind => {
+                if matches!(kind, Kind::Collaborator | Kind::Collaborators) {
+                    self.introduce(value);
+                }
+                let field_ref = &self.base.tables[table].fields[field];
+                let mut resolver = SeedResolver { base: self.base, users: self.users };
+                match fields::read(target, field_ref, value, &mut resolver) {
+                    Ok(cell) => record.set(field, cell),
+                    Err(fault) => {
+                        self.problems.add(&path(), describe(&fault, field_ref.kind.type_name(), value))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes collaborators known that a cell describes in full, and `users` does not have.
+    fn introduce(&mut self, value: &Value) {
+        let people = match value {
+            Value::Array(people) => people.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for person in people {
+            let text = |key: &str| person.get(key).and_then(Value::as_str).map(str::to_owned);
+            let Some(id) = text("id").filter(|id| is_collaborator(id)) else { continue };
+            if self.users.by_id(&id).is_none() {
+                self.users.0.push(User { id, email: text("email"), name: text("name") });
+            }
+        }
+    }
+
+    fn collaborator(&mut self, value: &Value, path: &str) -> u32 {
+        self.introduce(value);
+        match fields::people::read_one(value, self.users, false) {
+            Ok(Cell::User(user)) => user,
+            _ => {
+                self.problems.add(path, "must be an object with the id or email of a user");
+                NOBODY
+            }
+        }
+    }
+}
+
+struct SeedResolver<'r> {
+    base: &'r Base,
+    users: &'r Users,
+}
+
+impl Resolver for SeedResolver<'_> {
+    fn typecast(&self) -> bool {
+        false
+    }
+
+    fn users(&self) -> &Users {
+        self.users
+    }
+
+    fn choice(&mut self, target: Target, name: &str) -> Result<u32, Fault> {
+        let choices = self.base.tables[target.table].fields[target.field].kind.choices();
+        choices.and_then(|choices| choices.find(name)).ok_or_else(|| Fault::UnknownChoice(name.to_owned()))
+    }
+
+    fn linked(&mut self, _table: usize, id: RecordId) -> Result<u32, Fault> {
+        Err(Fault::NoSuchRow(id)) // links are resolved when all records are there
+    }
+
+    fn linked_by_text(&mut self, _table: usize, _text: &str) -> Result<u32, Fault> {
+        Err(Fault::Refused)
+    }
+
+    fn current(&self, _target: Target) -> &Cell {
+        &Cell::Empty
+    }
+}
+
+fn describe(fault: &Fault, type_name: &str, value: &Value) -> String {
+    match fault {
+        Fault::UnknownChoice(name) => format!("\"{name}\" is not among the field's choices"),
+        _ => {
+            let mut shown = value.to_string();
+            if let Some((cut, _)) = shown.char_indices().nth(60) {
+                shown.truncate(cut);
+                shown.push('…');
+            }
+            format!("{shown} is no value of a {type_name} field")
+        }
+    }
+}
+
+fn json(value: &Value) -> Cell {
+    match value {
+        Value::Null => Cell::Empty,
+        value => Cell::Json(Box::new(value.clone())),
+    }
+}
+
+fn linked_ids(value: &Value) -> Option<Vec<RecordId>> {
+    value.as_array()?.iter().map(|id| id.as_str().and_then(RecordId::parse)).collect()
+}
+
+/// Attachments as they stand, each with an id and a file name.
+fn attachments(value: &Value) -> Option<Cell> {
+    let mut list = Vec::new();
+    for attachment in value.as_array()? {
+        let attachment = attachment.as_object()?;
+        let url = attachment.get("url")?.as_str()?;
+        let mut complete = Map::new();
+        let id = match attachment.get("id") {
+            None => AttachmentId::mint(),
+            Some(id) => AttachmentId::parse(id.as_str()?)?,
+        };
+        complete.insert("id".to_owned(), id.to_string().into());
+        complete.insert("url".to_owned(), url.into());
+        let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        complete.insert("filename".to_owned(), name.into());
+        complete.extend(attachment.clone());
+        list.push(Value::Object(complete));
+    }
+    Some(if list.is_empty() { Cell::Empty } else { Cell::Json(Box::new(Value::Array(list))) })
+}
+
+/// Fills the link cells of both sides from what stands on either.
+fn link(base: &mut Base, seeded: HashMap<(usize, usize), SeededLinks>, problems: &mut Problems) {
+    let mut ends: HashMap<(usize, usize), Vec<(u32, u32)>> = HashMap::new();
+    for (place, cells) in seeded {
+        let Some(linked) = base.tables[place.0].fields[place.1].kind.link().map(|link| link.table) else {
+            continue;
+        };
+        let ends = ends.entry(place).or_default();
+        let mut known = HashSet::new();
+        for (slot, ids, path) in cells {
+            for (index, id) in ids.into_iter().enumerate() {
+                match base.tables[linked].rows.find(id) {
+                    Some(other) if known.insert((slot, other)) => ends.push((slot, other)),
+                    Some(_) => {}
+                    None => problems
+                        .add(&format!("{path}[{index}]"), format!("the linked table has no record {id}")),
+                }
+            }
+        }
+    }
+    for table in 0..base.tables.len() {
+        for field in 0..base.tables[table].fields.len() {
+            let Some(link) = base.tables[table].fields[field].kind.link() else { continue };
+            let mut pairs = ends.get(&(table, field)).cloned().unwrap_or_default();
+            if let Some(inverse) = link.inverse {
+                let own: HashSet<_> = pairs.iter().copied().collect();
+                let theirs = ends.get(&(link.table, inverse)).map(Vec::as_slice).unwrap_or_default();
+                pairs.extend(
+                    theirs.iter().map(|&(other, slot)| (slot, other)).filter(|pair| !own.contains(pair)),
+                );
+            }
+            set_links(base, table, field, &pairs);
+        }
+    }
+}
+
+fn set_links(base: &mut Base, table: usize, field: usize, pairs: &[(u32, u32)]) {
+    let table_ref = &mut base.tables[table];
+    for &(slot, other) in pairs {
+        if let Some(record) = table_ref.rows.get_mut(slot) {
+            record.links_mut(field).push(other);
+            record.modified = record.modified.or(Some(record.created));
+        }
+    }
+    if let Some(link) = table_ref.fields[field].kind.link_mut()
+        && link.inverse.is_none()
+    {
+        for &(slot, other) in pairs {
+            link.backlinks.entry(other).or_default().push(slot);
+        }
+    }
+}
