@@ -137,15 +137,27 @@ impl fmt::Display for CompileError {
     }
 }
 
+/// Most unknown names that are shown, and most characters of each.
+const SHOWN_NAMES: usize = 10;
+const SHOWN_CHARACTERS: usize = 80;
+
 fn write_unknown(f: &mut fmt::Formatter<'_>, what: &str, names: &[UnknownName]) -> fmt::Result {
-    for (index, unknown) in names.iter().enumerate() {
-        let lead = if index == 0 { format!("there is no {what} ") } else { ", ".to_owned() };
-        write!(f, "{lead}\"{}\"", unknown.name)?;
+    write!(f, "there is no {what} ")?;
+    for (index, unknown) in names.iter().take(SHOWN_NAMES).enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        let (shown, cut) = match unknown.name.char_indices().nth(SHOWN_CHARACTERS) {
+            Some((end, _)) => (&unknown.name[..end], "…"),
+            None => (unknown.name.as_str(), ""),
+        };
+        write!(f, "{separator}\"{shown}{cut}\"")?;
         if let Some(near) = &unknown.did_you_mean {
             write!(f, " (did you mean \"{near}\"?)")?;
         }
     }
-    Ok(())
+    match names.len().saturating_sub(SHOWN_NAMES) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
 }
 
 impl std::error::Error for CompileError {}

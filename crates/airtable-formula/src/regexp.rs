@@ -13,7 +13,7 @@ const LONGEST: usize = 10_000;
 const SIZES: [(usize, u64); 3] = [(1 << 14, 1), (1 << 17, 16), (1 << 20, 256)];
 
 /// Work of compiling a pattern while evaluating.
-const COMPILE_WORK: u64 = 2000;
+const COMPILE_WORK: u64 = 10_000;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]

@@ -93,7 +93,7 @@ pub(crate) fn map_tokens(format: &str, replace: impl Fn(&str) -> String) -> Stri
 /// Writes a date in its zone and locale. The text is at most some 40 times as long as the format.
 pub(crate) fn format(date: &Date, pattern: &str) -> String {
     let pattern = expand(pattern, date.locale);
-    let view = View::new(date);
+    let view = View::new(date, &pattern);
     let mut out = String::with_capacity(pattern.len() + 16);
     for piece in Pieces(&pattern) {
         match piece {
@@ -107,17 +107,19 @@ pub(crate) fn format(date: &Date, pattern: &str) -> String {
 /// A date as its zone's clocks show it.
 struct View<'d> {
     date: &'d Date,
+    format: &'d str,
     civil: Civil,
     offset_minutes: i64,
     abbreviation: String,
 }
 
 impl<'d> View<'d> {
-    fn new(date: &'d Date) -> Self {
+    fn new(date: &'d Date, format: &'d str) -> Self {
         let info = date.zone.as_ref().map(|zone: &TimeZone| zone.to_offset_info(date.timestamp()));
         let offset_seconds = info.as_ref().map_or(0, |info| i64::from(info.offset().seconds()));
         Self {
             date,
+            format,
             civil: Civil::from_ms(date.ms + offset_seconds * 1000),
             offset_minutes: offset_seconds / 60,
             abbreviation: info.map_or("UTC".to_owned(), |info| info.abbreviation().to_owned()),
@@ -146,7 +148,7 @@ impl<'d> View<'d> {
             "M" => number(out, month, 0),
             "MM" => number(out, month, 2),
             "Mo" => out.push_str(&locale.ordinal(month, "M")),
-            "MMM" => out.push_str(locale.month_short(month)),
+            "MMM" => out.push_str(locale.month_short(month, self.format)),
             "MMMM" => out.push_str(locale.month(month)),
             "D" => number(out, day, 0),
             "DD" => number(out, day, 2),

@@ -27,6 +27,8 @@ enum Ordinal {
     /// The same mark behind each number.
     Mark(&'static str),
     French,
+    /// As French, but for days of the month: `10e`.
+    FrenchElsewhere,
     Dutch,
 }
 
@@ -55,8 +57,11 @@ impl Locale {
         self.0.months[month as usize - 1]
     }
 
-    pub(crate) fn month_short(self, month: i64) -> &'static str {
-        self.0.months_short[month as usize - 1]
+    /// `format` is the whole format: Spanish and Dutch write no point between dashes.
+    pub(crate) fn month_short(self, month: i64, format: &str) -> &'static str {
+        let name = self.0.months_short[month as usize - 1];
+        let plain = matches!(self.0.codes[0], "es" | "nl") && format.contains("-MMM-");
+        if plain { name.trim_end_matches('.') } else { name }
     }
 
     /// `weekday` from Sunday, 0.
@@ -102,9 +107,8 @@ impl Locale {
                 (3, _) => "rd",
                 _ => "th",
             },
-            Ordinal::French => match (token, number) {
-                ("D", 1) => "er",
-                ("D", _) => "",
+            Ordinal::French if token == "D" && number > 1 => "",
+            Ordinal::French | Ordinal::FrenchElsewhere => match (token, number) {
                 ("w" | "W", 1) => "re",
                 (_, 1) => "er",
                 _ => "e",
@@ -192,7 +196,47 @@ macro_rules! english {
     };
 }
 
-static ALL: [Names; 13] = [
+/// French with another order of day and month.
+macro_rules! french {
+    ($codes:expr, $short_date:expr, $ordinal:expr, $week:expr) => {
+        Names {
+            codes: $codes,
+            months: [
+                "janvier",
+                "février",
+                "mars",
+                "avril",
+                "mai",
+                "juin",
+                "juillet",
+                "août",
+                "septembre",
+                "octobre",
+                "novembre",
+                "décembre",
+            ],
+            months_short: [
+                "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.",
+                "déc.",
+            ],
+            weekdays: ["dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"],
+            weekdays_short: ["dim.", "lun.", "mar.", "mer.", "jeu.", "ven.", "sam."],
+            weekdays_min: ["di", "lu", "ma", "me", "je", "ve", "sa"],
+            formats: [
+                "HH:mm",
+                "HH:mm:ss",
+                $short_date,
+                "D MMMM YYYY",
+                "D MMMM YYYY HH:mm",
+                "dddd D MMMM YYYY HH:mm",
+            ],
+            ordinal: $ordinal,
+            week: $week,
+        }
+    };
+}
+
+static ALL: [Names; 15] = [
     english!(&["en", "en-us"], ENGLISH.formats, SUNDAY),
     english!(
         &["en-gb"],
@@ -306,39 +350,9 @@ static ALL: [Names; 13] = [
         ordinal: Ordinal::Mark("º"),
         week: WeekRule::ISO,
     },
-    Names {
-        codes: &["fr"],
-        months: [
-            "janvier",
-            "février",
-            "mars",
-            "avril",
-            "mai",
-            "juin",
-            "juillet",
-            "août",
-            "septembre",
-            "octobre",
-            "novembre",
-            "décembre",
-        ],
-        months_short: [
-            "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc.",
-        ],
-        weekdays: ["dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"],
-        weekdays_short: ["dim.", "lun.", "mar.", "mer.", "jeu.", "ven.", "sam."],
-        weekdays_min: ["di", "lu", "ma", "me", "je", "ve", "sa"],
-        formats: [
-            "HH:mm",
-            "HH:mm:ss",
-            "DD/MM/YYYY",
-            "D MMMM YYYY",
-            "D MMMM YYYY HH:mm",
-            "dddd D MMMM YYYY HH:mm",
-        ],
-        ordinal: Ordinal::French,
-        week: WeekRule::ISO,
-    },
+    french!(&["fr"], "DD/MM/YYYY", Ordinal::French, WeekRule::ISO),
+    french!(&["fr-ca"], "YYYY-MM-DD", Ordinal::FrenchElsewhere, SUNDAY),
+    french!(&["fr-ch"], "DD.MM.YYYY", Ordinal::FrenchElsewhere, WeekRule::ISO),
     Names {
         codes: &["it"],
         months: [

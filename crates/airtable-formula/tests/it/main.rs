@@ -1,3 +1,10 @@
+mod compile_errors;
+mod dates;
+mod functions;
+mod helpers;
+mod hostile_input;
+mod language;
+mod properties;
 mod vectors;
 
 #[test]

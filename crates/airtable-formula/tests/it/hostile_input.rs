@@ -1,0 +1,125 @@
+//! Formulas that try to exhaust the stack, the memory or the patience of whoever evaluates them. Everything here runs on the
+//! small stack of a test thread, without optimisation.
+
+use airtable_formula::{ErrorKind, Formula, Limits, Value};
+
+use crate::helpers::{check, compile, context, sample};
+
+#[track_caller]
+fn hits_the_limit(formula: &str) {
+    let sample = sample();
+    let formula =
+        Formula::compile(formula, &sample.schema(), &Limits::default()).expect("the formula is well-formed");
+    assert_eq!(formula.evaluate(&sample, &context()), Value::Error(ErrorKind::Limit));
+}
+
+#[test]
+fn nesting_is_never_too_deep() {
+    let depth = 50_000;
+    check(&format!("{}1{}", "(".repeat(depth), ")".repeat(depth)), "1");
+    check(&format!("{}Done", "-".repeat(depth)), "1");
+    check(&format!("{}1{}", "IF(Done,".repeat(depth), ",0)".repeat(depth)), "1");
+    check(&format!("{}1{}", "IF(TRUE(),".repeat(depth), ",0)".repeat(depth)), "1");
+    check(&format!("{}Done{}", "NOT(".repeat(depth), ")".repeat(depth)), "true");
+    check(&format!("{}1{}", "SWITCH(1,1,".repeat(depth), ",0)".repeat(depth)), "1");
+    check(&format!("1{}", "+1".repeat(depth)), "50001");
+    check(&format!("{}1{}", "(1-".repeat(depth), ")".repeat(depth)), "1");
+    check(&format!("LEN(\"a\"{})", "&\"a\"".repeat(depth)), "50001");
+    check(&format!("SUM(1{})", ",1".repeat(depth)), "50001");
+    let deep = compile(&format!("{}Done{}", "NOT(".repeat(depth), ")".repeat(depth))).unwrap();
+    assert_eq!(deep.to_string().len(), 5 * depth + 4);
+}
+
+#[test]
+fn a_megabyte_of_anything_gives_an_answer() {
+    for piece in [
+        "(", ")", "-", "IF(", "{", "{a}", "\"", "\\", "a", "1", ",", " ", "é", "[", "a(", "\"a\"&",
+        "{Name}&", "1=", "{x}+",
+    ] {
+        let formula = piece.repeat((1 << 20) / piece.len());
+        let refused = match compile(&formula) {
+            Ok(compiled) => {
+                compiled.evaluate(&sample(), &context());
+                false
+            }
+            Err(error) => error.to_string().len() < 5000 && !error.api_message().is_empty(),
+        };
+        assert!(refused || piece == "1", "{piece}");
+    }
+}
+
+#[test]
+fn texts_do_not_grow_beyond_the_limit() {
+    hits_the_limit("REPT(Name, 1000000000)");
+    hits_the_limit("REPT(REPT(Name, 10000), 10000)");
+    hits_the_limit("LEN(REPT(\"x\", 1000000000))");
+    hits_the_limit("SUBSTITUTE(REPT(\"a\", 10000), \"a\", REPT(\"b\", 10000))");
+    hits_the_limit("REGEX_REPLACE(REPT(\"a\", 10000), \"a\", REPT(\"b\", 10000))");
+    hits_the_limit("ARRAYJOIN(Numbers, REPT(\"b\", 1000000))");
+    let doubled = (0..60).fold("Name".to_owned(), |text, _| format!("SUBSTITUTE({text}, \"a\", \"aa\")"));
+    hits_the_limit(&doubled);
+}
+
+#[test]
+fn work_is_bounded_however_it_is_spread() {
+    let many = |piece: &str, count: usize| format!("COUNTALL({})", vec![piece; count].join(","));
+    hits_the_limit(&many("LEN(REPT(Name, 300000))", 1000));
+    hits_the_limit(&many("FIND(\"x\", REPT(Name, 300000))", 1000));
+    hits_the_limit(&many("REGEX_MATCH(Name, Name & \"x\")", 20_000));
+    hits_the_limit(&many("REGEX_MATCH(REPT(Name, 30000), \"(a|b|c){500}[^x]{500}$\")", 1000));
+    hits_the_limit(&many("DATETIME_FORMAT(Day, REPT(\"LLLL\", 20000))", 200));
+}
+
+#[test]
+fn folding_constants_is_bounded_too() {
+    let formula = format!("SUM({})", vec!["LEN(REPT(\"x\", 1000000))"; 30_000].join(","));
+    assert!(compile(&formula).is_ok());
+    let formula = format!("CONCATENATE({})", vec!["REPT(\"x\", 4096)"; 50_000].join(","));
+    assert!(compile(&formula).is_ok());
+    let patterns = (0..20_000).map(|n| format!("REGEX_MATCH(Name, \"(a{n}|b){{100}}\")")).collect::<Vec<_>>();
+    assert!(compile(&format!("OR({})", patterns.join(","))).is_ok());
+}
+
+#[test]
+fn extreme_numbers_do_no_harm() {
+    for function in [
+        "LEFT(Name, {})",
+        "MID(Name, {}, {})",
+        "REPT(\"\", {})",
+        "ROUND({}, {})",
+        "DATEADD(Day, {}, 'months')",
+        "DATEADD(Day, {}, 'days')",
+        "WORKDAY(Day, {})",
+        "ARRAYSLICE(Numbers, {}, {})",
+        "FIND(\"a\", Name, {})",
+        "SUBSTITUTE(Name, \"a\", \"b\", {})",
+        "REPLACE(Name, {}, {}, \"\")",
+        "EVEN({})",
+        "ODD({})",
+        "CEILING({}, {})",
+        "LOG({}, {})",
+        "DATETIME_PARSE({}, 'x')",
+        "DATETIME_PARSE({}, 'X')",
+        "DATETIME_PARSE({}, 'YYYYYY')",
+        "MOD({}, {})",
+        "RIGHT(Name, {})",
+    ] {
+        for number in [
+            "POWER(10,308)",
+            "-POWER(10,308)",
+            "1/0",
+            "-1/0",
+            "0/0",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "0",
+            "-1",
+            "4294967296",
+            "0.5",
+            "1/POWER(10,308)",
+        ] {
+            let formula = function.replace("{}", number);
+            compile(&formula).unwrap().evaluate(&sample(), &context());
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What holds for every input.
+
+use airtable_formula::{Formula, Limits, Tree};
+use proptest::prelude::*;
+
+use crate::helpers::{context, sample};
+
+/// Well-formed formulas over the sample's fields.
+fn formula() -> impl Strategy<Value = String> {
+    let number =
+        prop_oneof![(0u32..1000).prop_map(|n| n.to_string()), (0.0..1e6f64).prop_map(|x| format!("{x}"))];
+    let leaf = prop_oneof![
+        number,
+        prop::sample::select(vec![
+            "{Name}",
+            "Price",
+            "{Empty}",
+            "Tags",
+            "{No date}",
+            "Day",
+            "Time",
+            "Done",
+            "Broken",
+            "Emoji",
+            r"{odd \} name}",
+            "TRUE",
+            "NOW()",
+            "RECORD_ID()",
+            "BLANK()",
+            "'days'",
+            "'YYYY-MM-DD LLLL'",
+            "'[a-z]+'",
+        ])
+        .prop_map(str::to_owned),
+        any::<String>().prop_map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
+    ];
+    let names = [
+        "ABS",
+        "AND",
+        "ARRAYJOIN",
+        "ARRAYSLICE",
+        "CEILING",
+        "COUNTA",
+        "DATEADD",
+        "DATESTR",
+        "DATETIME_DIFF",
+        "DATETIME_FORMAT",
+        "DATETIME_PARSE",
+        "FIND",
+        "IF",
+        "ISERROR",
+        "IS_SAME",
+        "LEFT",
+        "LEN",
+        "LOWER",
+        "MAX",
+        "MID",
+        "Or",
+        "REGEX_EXTRACT",
+        "REGEX_REPLACE",
+        "REPLACE",
+        "REPT",
+        "ROUND",
+        "SEARCH",
+        "SET_TIMEZONE",
+        "SUBSTITUTE",
+        "SUM",
+        "SWITCH",
+        "T",
+        "VALUE",
+        "WEEKNUM",
+        "WORKDAY",
+        "WORKDAY_DIFF",
+        "FROMNOW",
+    ];
+    let operators = ["+", "-", "*", "/", "&", "=", "!=", "<", "<=", ">", ">="];
+    leaf.prop_recursive(6, 60, 4, move |inner| {
+        prop_oneof![
+            (inner.clone(), prop::sample::select(operators.to_vec()), inner.clone())
+                .prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
+            inner.clone().prop_map(|inner| format!("({inner})")),
+            inner.clone().prop_map(|inner| format!("-{inner}")),
+            (prop::sample::select(names.to_vec()), prop::collection::vec(inner, 1..4))
+                .prop_map(|(name, arguments)| format!("{name}({})", arguments.join(","))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_printed_tree_parses_to_itself(formula in formula()) {
+        let tree = Tree::parse(&formula).unwrap();
+        let printed = tree.to_string();
+        let again = Tree::parse(&printed).unwrap();
+        prop_assert_eq!(&again, &tree);
+        prop_assert_eq!(again.to_string(), printed);
+    }
+
+    #[test]
+    fn evaluating_never_panics_and_repeats_itself(formula in formula()) {
+        let sample = sample();
+        if let Ok(compiled) = Formula::compile(&formula, &sample.schema(), &Limits::default()) {
+            let first = compiled.evaluate(&sample, &context());
+            let second = compiled.evaluate(&sample, &context());
+            prop_assert_eq!(format!("{first:?}"), format!("{second:?}"));
+            prop_assert_eq!(compiled.keeps(&sample, &context()), first.is_truthy());
+        }
+    }
+
+    #[test]
+    fn a_formula_and_its_printed_form_give_the_same(formula in formula()) {
+        let sample = sample();
+        let compile = |text: &str| Formula::compile(text, &sample.schema(), &Limits::default());
+        if let Ok(compiled) = compile(&formula) {
+            let printed = compile(&compiled.to_string()).unwrap();
+            let (a, b) = (compiled.evaluate(&sample, &context()), printed.evaluate(&sample, &context()));
+            prop_assert_eq!(format!("{a:?}"), format!("{b:?}"));
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_compiler_panic(text in any::<String>()) {
+        if let Err(error) = Formula::compile(&text, &sample().schema(), &Limits::default()) {
+            let _ = (error.to_string(), error.api_message());
+        }
+    }
+
+    #[test]
+    fn no_soup_of_tokens_makes_the_compiler_panic(
+        tokens in prop::collection::vec(prop::sample::select(vec![
+            "(", ")", ",", "IF(", "SWITCH(", "OR(", "{Name}", "Name", "\"a\"", "'", "\"", "{", "}", "\\", "1", ".", "-", "+", "*",
+            "/", "&", "=", "!", "<", ">", " ", "\n", "é", "LEN(", "TRUE()", "RECORD_ID()='a'",
+        ]), 0..40)
+    ) {
+        let text = tokens.concat();
+        let sample = sample();
+        match Formula::compile(&text, &sample.schema(), &Limits::default()) {
+            Ok(compiled) => drop(compiled.evaluate(&sample, &context())),
+            Err(error) => drop(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_date_functions_panic(text in "[ -~é]{0,30}", pattern in "[YMDdHhmsSaAZzXxQwWgGeELlkTo\\[\\]\\\\ :/.-]{0,20}") {
+        let sample = sample();
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let (text, pattern) = (quoted(&text), quoted(&pattern));
+        for formula in [
+            format!("DATETIME_PARSE({text}, {pattern})"),
+            format!("DATETIME_PARSE({text})"),
+            format!("DATETIME_FORMAT(Time, {pattern})"),
+            format!("REGEX_REPLACE({text}, {pattern}, {text})"),
+            format!("SET_TIMEZONE(Day, {text})"),
+            format!("VALUE({text})"),
+        ] {
+            let compiled = Formula::compile(&formula, &sample.schema(), &Limits::default()).unwrap();
+            compiled.evaluate(&sample, &context());
+        }
+    }
+}
