@@ -19,8 +19,10 @@ pub trait Row {
     /// The value of the field at an index of the [`Schema`]; blank for an empty cell of any type.
     fn field(&self, index: usize) -> Value<'_>;
 
+    /// What `RECORD_ID()` gives: `rec…`.
     fn record_id(&self) -> &str;
 
+    /// What `CREATED_TIME()` gives.
     fn created_time(&self) -> Timestamp;
 
     /// When a user last changed one of these fields (`None`: any field that is not computed); `None` if nobody did.
@@ -98,6 +100,7 @@ impl Formula {
         self.result_type
     }
 
+    /// The formula as it was written, names and all.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }

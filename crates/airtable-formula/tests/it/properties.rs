@@ -7,32 +7,46 @@ use crate::helpers::{context, sample};
 
 /// Well-formed formulas over the sample's fields.
 fn formula() -> impl Strategy<Value = String> {
-    let number =
-        prop_oneof![(0u32..1000).prop_map(|n| n.to_string()), (0.0..1e6f64).prop_map(|x| format!("{x}"))];
-    let leaf = prop_oneof![
-        number,
+    formula_and_twin().prop_map(|(formula, _)| formula)
+}
+
+/// A formula, and another that means the same but shows the compiler no constants: each stands behind a condition that only
+/// a record can decide.
+fn formula_and_twin() -> impl Strategy<Value = (String, String)> {
+    let constant = prop_oneof![
+        (0u32..1000).prop_map(|n| n.to_string()),
+        (0.0..1e6f64).prop_map(|x| format!("{x}")),
         prop::sample::select(vec![
-            "{Name}",
-            "Price",
-            "{Empty}",
-            "Tags",
-            "{No date}",
-            "Day",
-            "Time",
-            "Done",
-            "Broken",
-            "Emoji",
-            r"{odd \} name}",
-            "TRUE",
-            "NOW()",
-            "RECORD_ID()",
+            "TRUE()",
             "BLANK()",
             "'days'",
             "'YYYY-MM-DD LLLL'",
             "'[a-z]+'",
+            "'Ada'",
+            "'2024-01-31'"
         ])
         .prop_map(str::to_owned),
         any::<String>().prop_map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
+    ];
+    let field = prop::sample::select(vec![
+        "{Name}",
+        "Price",
+        "{Empty}",
+        "Tags",
+        "{No date}",
+        "Day",
+        "Time",
+        "Done",
+        "Broken",
+        "Emoji",
+        r"{odd \} name}",
+        "TRUE",
+        "NOW()",
+        "RECORD_ID()",
+    ]);
+    let leaf = prop_oneof![
+        constant.prop_map(|constant| (constant.clone(), format!("IF({{Done}}, {constant})"))),
+        field.prop_map(|field| (field.to_owned(), field.to_owned())),
     ];
     let names = [
         "ABS",
@@ -47,6 +61,7 @@ fn formula() -> impl Strategy<Value = String> {
         "DATETIME_FORMAT",
         "DATETIME_PARSE",
         "FIND",
+        "IF",
         "IF",
         "ISERROR",
         "IS_SAME",
@@ -66,6 +81,7 @@ fn formula() -> impl Strategy<Value = String> {
         "SUBSTITUTE",
         "SUM",
         "SWITCH",
+        "SWITCH",
         "T",
         "VALUE",
         "WEEKNUM",
@@ -74,14 +90,22 @@ fn formula() -> impl Strategy<Value = String> {
         "FROMNOW",
     ];
     let operators = ["+", "-", "*", "/", "&", "=", "!=", "<", "<=", ">", ">="];
-    leaf.prop_recursive(6, 60, 4, move |inner| {
+    leaf.prop_recursive(6, 60, 5, move |inner| {
         prop_oneof![
-            (inner.clone(), prop::sample::select(operators.to_vec()), inner.clone())
-                .prop_map(|(left, operator, right)| format!("{left} {operator} {right}")),
-            inner.clone().prop_map(|inner| format!("({inner})")),
-            inner.clone().prop_map(|inner| format!("-{inner}")),
-            (prop::sample::select(names.to_vec()), prop::collection::vec(inner, 1..4))
-                .prop_map(|(name, arguments)| format!("{name}({})", arguments.join(","))),
+            (inner.clone(), prop::sample::select(operators.to_vec()), inner.clone()).prop_map(
+                |(left, operator, right)| {
+                    let join = |left: &str, right: &str| format!("{left} {operator} {right}");
+                    (join(&left.0, &right.0), join(&left.1, &right.1))
+                }
+            ),
+            inner.clone().prop_map(|(formula, twin)| (format!("({formula})"), format!("({twin})"))),
+            inner.clone().prop_map(|(formula, twin)| (format!("-{formula}"), format!("-{twin}"))),
+            (prop::sample::select(names.to_vec()), prop::collection::vec(inner, 1..6)).prop_map(
+                |(name, arguments)| {
+                    let (formulas, twins): (Vec<String>, Vec<String>) = arguments.into_iter().unzip();
+                    (format!("{name}({})", formulas.join(",")), format!("{name}({})", twins.join(",")))
+                }
+            ),
         ]
     })
 }
@@ -116,6 +140,17 @@ proptest! {
         if let Ok(compiled) = compile(&formula) {
             let printed = compile(&compiled.to_string()).unwrap();
             let (a, b) = (compiled.evaluate(&sample, &context()), printed.evaluate(&sample, &context()));
+            prop_assert_eq!(format!("{a:?}"), format!("{b:?}"));
+        }
+    }
+
+    #[test]
+    fn folding_constants_changes_no_result((formula, twin) in formula_and_twin()) {
+        let sample = sample();
+        let compile = |text: &str| Formula::compile(text, &sample.schema(), &Limits::default());
+        if let Ok(compiled) = compile(&formula) {
+            let twin = compile(&twin).unwrap();
+            let (a, b) = (compiled.evaluate(&sample, &context()), twin.evaluate(&sample, &context()));
             prop_assert_eq!(format!("{a:?}"), format!("{b:?}"));
         }
     }

@@ -72,8 +72,13 @@ fn evaluate(vector: &Json, formula: &str) -> Result<Value<'static>, String> {
         created: time(&record["createdTime"]).unwrap_or(Timestamp::UNIX_EPOCH),
         modified: time(&record["lastModifiedTime"]),
     };
-    let context = Context::new(time(&vector["now"]).unwrap_or(Timestamp::UNIX_EPOCH));
+    let context = Context::new(time(&vector["now"]).unwrap_or_else(some_time));
     Ok(formula.evaluate(&row, &context).into_owned())
+}
+
+/// For vectors that do not say what time it is.
+fn some_time() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().expect("the text is a time stamp")
 }
 
 /// A cell value of Airtable's API as a formula sees it.
@@ -106,8 +111,18 @@ fn plain(value: &Json) -> Value<'static> {
             if object.contains_key("error") {
                 return Value::Error(airtable_formula::ErrorKind::Raised);
             }
+            match object.get("specialValue").and_then(Json::as_str) {
+                Some("Infinity") => return Value::Number(f64::INFINITY),
+                Some("-Infinity") => return Value::Number(f64::NEG_INFINITY),
+                Some(_) => return Value::Number(f64::NAN),
+                None => {}
+            }
             let text = |key: &str| object.get(key).and_then(Json::as_str);
-            match (text("filename"), text("url"), text("name").or(text("text")).or(text("label"))) {
+            match (
+                text("filename"),
+                text("url"),
+                ["name", "text", "label", "value"].into_iter().find_map(text),
+            ) {
                 (Some(filename), Some(url), _) => Value::from(format!("{filename} ({url})")),
                 (_, _, Some(name)) => Value::from(name.to_owned()),
                 _ => Value::Blank,
@@ -123,7 +138,9 @@ fn matches(got: &Value<'_>, expected: &Json) -> bool {
         (Value::Blank, Json::String(text)) => text.is_empty(),
         (Value::Text(text), Json::Null) => text.is_empty(),
         (Value::Text(text), Json::String(expected)) => text == expected,
-        (Value::Date(date), Json::String(expected)) => date.to_iso_string() == *expected,
+        (Value::Date(date), Json::String(expected)) => {
+            Date::parse_cell(expected).is_some_and(|expected| expected.timestamp() == date.timestamp())
+        }
         (Value::Boolean(boolean), Json::Bool(expected)) => boolean == expected,
         (Value::Boolean(boolean), Json::Number(expected)) => {
             expected.as_f64() == Some(f64::from(u8::from(*boolean)))
