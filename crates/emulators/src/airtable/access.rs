@@ -9,7 +9,7 @@ use super::ids::BaseId;
 
 /// Scopes that Airtable grants to tokens, in its own order.
 /// Source: <https://airtable.com/developers/web/api/scopes>.
-pub(crate) const SCOPES: [&str; 28] = [
+pub(crate) const SCOPES: [&str; 25] = [
     "data.records:read",
     "data.records:write",
     "data.recordComments:read",
@@ -35,9 +35,6 @@ pub(crate) const SCOPES: [&str; 28] = [
     "workspacesAndBases:manage",
     "hyperDB.records:read",
     "hyperDB.records:write",
-    "automations:read",
-    "automations:write",
-    "interfaces:read",
 ];
 
 /// A scope that some call of the emulator asks for.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use service_kit::{ApiError, ErrorCode};
@@ -159,7 +160,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32
 ))]
 async fn change_limits(State(emulator): State<Emulator>, body: Bytes) -> Result<Json<LimitsBody>, ApiError> {
     let invalid = |reason: String| ApiError::new(ErrorCode::InvalidRequest, reason);
-    let change: LimitsChange = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
+    let change: LimitsChange = object(&body)?;
     let mut limits = emulator.limits();
     for (limit, wanted) in [
         (&mut limits.requests_per_second_per_base, change.requests_per_second_per_base),
@@ -193,15 +194,17 @@ struct ResetBody {
     (status = 200, description = "Done"), (status = 422, description = "Not such a body")
 ))]
 async fn reset(State(emulator): State<Emulator>, body: Bytes) -> Result<Json<Value>, ApiError> {
-    let wanted = if body.trim_ascii().is_empty() {
-        ResetBody::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))?
-    };
+    let wanted = if body.trim_ascii().is_empty() { ResetBody::default() } else { object(&body)? };
     if wanted.data {
         emulator.reset_data();
     }
     emulator.reset_counters();
     Ok(Json(json!({"reset": true, "data": wanted.data})))
+}
+
+/// Reads a JSON object; an array would pass for a struct otherwise.
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let invalid = |error: serde_json::Error| ApiError::new(ErrorCode::InvalidRequest, error.to_string());
+    let object: Map<String, Value> = serde_json::from_slice(body).map_err(invalid)?;
+    serde_json::from_value(Value::Object(object)).map_err(invalid)
 }

@@ -81,8 +81,9 @@ fn parse(kind: &NumberKind, text: &str) -> Option<f64> {
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None; // `f64::from_str` also takes "inf" and "nan"
     }
-    let number = digits.parse::<f64>().ok().filter(|number| number.is_finite())?;
-    Some(if percent { number / 100.0 } else { number })
+    // Moving the point in the text keeps 12.3 % at 0.123; dividing gives 0.12300000000000001.
+    let scaled = if percent { format!("{digits}e-2").parse::<f64>() } else { digits.parse() };
+    scaled.ok().filter(|number| number.is_finite())
 }
 
 /// What `cellFormat=string` shows.

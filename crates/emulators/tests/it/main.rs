@@ -1,0 +1,19 @@
+//! The Airtable emulator over a real listener, spoken to in plain HTTP.
+//!
+//! The cases are rows of Airtable's documentation and of what its users have observed.
+
+#![cfg(test)]
+
+mod access;
+mod errors;
+mod fields;
+mod limits;
+mod links;
+mod listing;
+mod meta;
+mod paths;
+mod records;
+mod seeds;
+mod support;
+mod typecast;
+mod upsert;

@@ -1,0 +1,100 @@
+//! `typecast`: conversion from text, new choices, new linked records.
+
+use serde_json::{Value, json};
+
+use super::support::{BASE, TestApp, rec};
+
+async fn cast(app: &TestApp, field: &str, value: &Value) -> Value {
+    let body = json!({"fields": {field: value}, "typecast": true});
+    app.post(&format!("/v0/{BASE}/Things"), body).await.ok()["fields"][field].clone()
+}
+
+#[tokio::test]
+async fn text_becomes_what_the_field_wants() {
+    let app = TestApp::spawn().await;
+    for (field, written, read) in [
+        ("Number", json!("1,234.5"), json!(1234.5)),
+        ("Percent", json!("12.3%"), json!(0.123)),
+        ("Price", json!("$5"), json!(5)),
+        ("Length", json!("1:30:00"), json!(5400)),
+        ("Stars", json!("4"), json!(4)),
+        ("Done", json!("true"), json!(true)),
+        ("Done", json!("checked"), json!(true)),
+        ("Done", json!("no"), Value::Null),
+        ("Name", json!(12), json!("12")),
+        ("Name", json!(true), json!("true")),
+        ("Day", json!("March 14, 2024"), json!("2024-03-14")),
+        ("When", json!("3/14/2024 9:26"), json!("2024-03-14T09:26:00.000Z")),
+        ("Tags", json!("red, green"), json!(["red", "green"])),
+        ("Tags", json!("\"a, b\""), json!(["a, b"])),
+        ("Code", json!("123"), json!({"text": "123"})),
+        (
+            "Person",
+            json!("grace@example.com"),
+            json!({"id": "usrGrace000000002", "email": "grace@example.com", "name": "Grace"}),
+        ),
+        (
+            "Person",
+            json!("Grace"),
+            json!({"id": "usrGrace000000002", "email": "grace@example.com", "name": "Grace"}),
+        ),
+        ("Others", json!(rec(1001)), json!([rec(1001)])),
+        ("Others", json!("Other 2"), json!([rec(1002)])),
+        ("Others", json!(["Other 3", rec(1001)]), json!([rec(1003), rec(1001)])),
+        ("Number", json!(""), Value::Null),
+        ("Status", json!(""), Value::Null),
+    ] {
+        assert_eq!(cast(&app, field, &written).await, read, "{field} {written}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_parsed_is_quoted() {
+    let app = TestApp::spawn().await;
+    for (field, value) in
+        [("Number", "twelve"), ("Day", "soon"), ("Stars", "9"), ("Done", "perhaps"), ("Person", "Nobody")]
+    {
+        let body = json!({"fields": {field: value}, "typecast": true});
+        let message =
+            app.post(&format!("/v0/{BASE}/Things"), body).await.refused(422, "INVALID_VALUE_FOR_COLUMN");
+        assert_eq!(message, format!("Cannot parse value \"{value}\" for field {field}"));
+    }
+}
+
+#[tokio::test]
+async fn missing_choices_are_created_once_and_appear_in_the_schema() {
+    let app = TestApp::spawn().await;
+    let records = json!([
+        {"fields": {"Status": "New", "Tags": ["new", "red"]}},
+        {"fields": {"Status": "New", "Tags": ["newer", "new"]}},
+    ]);
+    let created =
+        app.post(&format!("/v0/{BASE}/Things"), json!({"records": records, "typecast": true})).await.ok();
+    assert_eq!(created["records"][1]["fields"]["Tags"], json!(["newer", "new"]));
+    let schema = app.get(&format!("/v0/meta/bases/{BASE}/tables")).await.ok();
+    let choices = |index: usize| {
+        let choices = schema["tables"][0]["fields"][index]["options"]["choices"].as_array().unwrap().clone();
+        choices.into_iter().map(|choice| choice["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(choices(9), ["Todo", "Doing", "Done", "New"]);
+    assert_eq!(choices(10), ["red", "green", "a, b", "new", "newer"]);
+    let new = &schema["tables"][0]["fields"][9]["options"]["choices"][3];
+    assert!(new["id"].as_str().unwrap().starts_with("sel") && new["color"] == "greenLight2", "{new}");
+    app.create("Things", json!({"Status": "New"})).await;
+}
+
+#[tokio::test]
+async fn missing_linked_records_are_created_once() {
+    let app = TestApp::spawn().await;
+    let records =
+        json!([{"fields": {"Others": ["Brand new", "Other 1"]}}, {"fields": {"Others": "Brand new"}}]);
+    let created =
+        app.post(&format!("/v0/{BASE}/Things"), json!({"records": records, "typecast": true})).await.ok();
+    let first = &created["records"][0];
+    assert_eq!(first["fields"]["Other names"], json!(["Brand new", "Other 1"]));
+    let new = first["fields"]["Others"][0].as_str().unwrap();
+    assert_eq!(created["records"][1]["fields"]["Others"], json!([new]));
+    let cells = app.cells("tblOthers00000002", new).await;
+    assert_eq!(cells["Name"], "Brand new");
+    assert_eq!(cells["Things"], json!([first["id"], created["records"][1]["id"]]));
+}
