@@ -86,8 +86,8 @@ impl<'a> Reader<'a> {
         self.insist(name, value, problems)
     }
 
-    /// A secret. Refused, with a problem noted: a template's placeholder, a file that everyone may read, a value that
-    /// another secret has too.
+    /// A secret. Refused, with a problem noted: a template's placeholder, a file that everyone may read (unless
+    /// `ALLOW_LOOSE_PERMS=1`, for file systems without rights), a value that another secret has too.
     pub fn optional_secret(&mut self, name: &'static str) -> Option<Secret> {
         self.any_secret(name, 1)
     }
@@ -145,18 +145,16 @@ impl<'a> Reader<'a> {
     }
 
     fn any_secret(&mut self, name: &'static str, least_chars: usize) -> Option<Secret> {
+        let loose = (self.source)("ALLOW_LOOSE_PERMS").is_some_and(|value| value == "1");
         let (secret, text, origin) = match self.lookup(name)? {
             Given::Value(text) => (Secret::fixed(text.clone()), text, Origin::Environment),
-            Given::File(path) => {
-                let loose = (self.source)("ALLOW_LOOSE_PERMS").is_some_and(|value| value == "1");
-                match read_secret_file(path.as_ref(), loose) {
-                    Ok((secret, text)) => (secret, text, Origin::File),
-                    Err(error) => {
-                        self.problem(name, error.to_string());
-                        return None;
-                    }
+            Given::File(path) => match read_secret_file(path.as_ref(), loose) {
+                Ok((secret, text)) => (secret, text, Origin::File),
+                Err(error) => {
+                    self.problem(name, error.to_string());
+                    return None;
                 }
-            }
+            },
         };
         self.note(SettingReport::secret(name, origin, &text));
         if looks_like_a_placeholder(&text) {

@@ -71,7 +71,7 @@ pub fn with_shared_layers(
     service: &'static str,
 ) -> Router {
     let edge = Edge { service, subtrees: subtrees.into_iter().collect() };
-    metrics::gauge!("build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    crate::telemetry::metrics::announce(service);
     router
         .method_not_allowed_fallback(async || {
             ApiError::new(

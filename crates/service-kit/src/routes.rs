@@ -9,7 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
 use http::Method;
 use utoipa::openapi::path::PathItem;
-use utoipa::openapi::{OpenApi, OpenApiBuilder, Paths};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, OpenApi, OpenApiBuilder, Paths};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::auth::{Authenticator, Scope};
@@ -17,6 +18,9 @@ use crate::error::ApiError;
 
 /// The path parameter that is checked against the bases a caller may reach.
 const BASE_PARAMETER: &str = "base_id";
+
+/// The name of our credential in the documentation.
+const SCHEME: &str = "api_key";
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +64,14 @@ pub struct Built<S> {
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub fn new(authenticator: Authenticator) -> Self {
-        Self {
-            authenticator,
-            router: Router::new(),
-            table: Vec::new(),
-            openapi: OpenApiBuilder::new().build(),
-        }
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, `pya_live_…`"))
+            .build();
+        let components =
+            ComponentsBuilder::new().security_scheme(SCHEME, SecurityScheme::Http(bearer)).build();
+        let openapi = OpenApiBuilder::new().components(Some(components)).build();
+        Self { authenticator, router: Router::new(), table: Vec::new(), openapi }
     }
 
     /// Adds a route documented by `#[utoipa::path]`: `routes.documented(Rule::Public, routes!(list_bases))`, with the macro
@@ -74,7 +80,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     pub fn documented(mut self, rule: Rule, (schemas, paths, handler): UtoipaMethodRouter<S>) -> Self {
         let components = self.openapi.components.get_or_insert_default();
         components.schemas.extend(schemas);
-        for (path, item) in &paths.paths {
+        let mut paths = paths;
+        for (path, item) in &mut paths.paths {
+            document_rule(rule, item);
             for method in methods(item) {
                 self.table.push(RouteEntry { method: Some(method), path: path.clone(), rule });
             }
@@ -156,6 +164,19 @@ async fn enforce(
             next.run(Request::from_parts(parts, body)).await
         }
         Err(error) => error.into_response(),
+    }
+}
+
+/// Says in the documentation whether a key is needed.
+fn document_rule(rule: Rule, item: &mut PathItem) {
+    let operations =
+        [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.head, &mut item.patch];
+    for operation in operations.into_iter().flatten() {
+        let requirement = match rule {
+            Rule::Public => SecurityRequirement::default(),
+            _ => SecurityRequirement::new(SCHEME, [""; 0]),
+        };
+        operation.security.get_or_insert_with(|| vec![requirement]);
     }
 }
 

@@ -30,6 +30,15 @@ pub fn handle() -> &'static PrometheusHandle {
     })
 }
 
+/// Names a service of this process. The revision is known if the build says it in `PYAIRTABLE_REVISION`.
+pub(crate) fn announce(service: &'static str) {
+    handle();
+    let (version, revision) =
+        (env!("CARGO_PKG_VERSION"), option_env!("PYAIRTABLE_REVISION").unwrap_or("unknown"));
+    metrics::gauge!("build_info", "service" => service, "version" => version, "revision" => revision)
+        .set(1.0);
+}
+
 /// Everything measured so far, in Prometheus' text format.
 pub fn render() -> String {
     let handle = handle();

@@ -405,3 +405,53 @@ async fn metrics_know_patterns_and_no_paths() {
     assert!(text.contains("http_server_request_duration_seconds_bucket"));
     assert!(!text.contains("SECRET") && !text.contains("thing-7"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_says_how_long_it_waits_within_what_the_route_allows() {
+    let service = service().await;
+    for (said, seconds) in [("500", 0), ("39999", 39), ("59999", 59), ("3600000", 60), ("nonsense", 40)] {
+        let begun = tokio::time::Instant::now();
+        let answer = service.get_with("/v0/slow", &format!("X-Request-Deadline-Ms: {said}\r\n")).await;
+        assert_eq!((answer.status, begun.elapsed().as_secs()), (504, seconds), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_claims_whole_segments_and_http_1_0_needs_no_host() {
+    let service = service().await;
+    for (target, is_airtables) in
+        [("/v0", true), ("/v0/", true), ("/v0x", false), ("/", false), ("/own/v0/x", false)]
+    {
+        let answer = service.ask(&format!("GET {target} HTTP/1.0\r\n\r\n")).await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.json()["error"] == "NOT_FOUND", is_airtables, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_the_work_and_is_counted() {
+    struct OnDrop(tokio::sync::mpsc::Sender<()>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            let _ = self.0.try_send(());
+        }
+    }
+    let (ended, mut has_ended) = tokio::sync::mpsc::channel(1);
+    let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+    let work = async move || {
+        let _guard = OnDrop(ended.clone());
+        begun.send(()).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let service =
+        Service::start(with_shared_layers(Router::new().route("/work", get(work)), [OWN], "aborts")).await;
+    let mut client = service.connect().await;
+    client.send("GET /work HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    has_begun.recv().await.unwrap();
+    drop(client);
+    has_ended.recv().await.unwrap();
+    tokio::task::yield_now().await;
+    let text = service_kit::telemetry::metrics::render();
+    assert!(text.contains(r#"http_server_client_aborts_total{service="aborts"} 1"#), "{text}");
+    assert!(text.contains(r#"http_server_active_requests{service="aborts"} 0"#), "{text}");
+}

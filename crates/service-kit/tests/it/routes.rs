@@ -65,10 +65,13 @@ async fn the_table_has_every_route_with_its_rule() {
 }
 
 #[tokio::test]
-async fn the_documentation_has_both_methods_of_one_path() {
+async fn the_documentation_has_both_methods_of_one_path_and_says_what_needs_a_key() {
     let (built, ..) = built().await;
     let item = &built.openapi.paths.paths["/bases/{base_id}/records"];
     assert!(item.get.is_some() && item.post.is_some());
+    let document = serde_json::to_value(&built.openapi).unwrap();
+    assert_eq!(document["paths"]["/about"]["get"]["security"], serde_json::json!([{}]), "no key needed");
+    assert_eq!(document["paths"]["/me"]["get"]["security"], serde_json::json!([{"api_key": []}]));
 }
 
 #[tokio::test]

@@ -1,0 +1,175 @@
+//! The example service as a process of its own: signals, exit codes and what is on its outputs.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use service_kit::keys::ApiKey;
+
+fn program() -> Command {
+    // Examples are built with the tests, next to their directory.
+    let tests: PathBuf = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let hello = tests.parent().unwrap().join("examples").join("hello");
+    assert!(hello.exists(), "`cargo test -p service-kit` builds the example; `--test it` alone does not");
+    let mut command = Command::new(hello);
+    command.env_clear().current_dir(std::env::temp_dir()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+struct Hello {
+    child: Child,
+    stdout: BufReader<std::process::ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Hello {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_from(program(), settings)
+    }
+
+    fn start_from(mut command: Command, settings: &[(&str, &str)]) -> Self {
+        let mut child =
+            command.env("HELLO_LISTEN", "127.0.0.1:0").envs(settings.iter().copied()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+        Self { child, stdout, address }
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end. Exit code, standard output after the first line, standard error.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        (self.child.wait().unwrap().code(), out, err)
+    }
+}
+
+fn wait_for(ms: u64) -> String {
+    format!("GET /wait?ms={ms} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn read(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_signal_finishes_the_request_in_flight_and_exits_zero() {
+    for signal in ["TERM", "INT"] {
+        let hello = Hello::start(&[]);
+        let request = hello.send(&wait_for(300));
+        std::thread::sleep(Duration::from_millis(50)); // the request must have begun; nothing tells from outside
+        hello.signal(signal);
+        let answer = read(request);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{signal}: {answer}");
+        assert_eq!(hello.end().0, Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let hello = Hello::start(&[]);
+    let _request = hello.send(&wait_for(30_000));
+    std::thread::sleep(Duration::from_millis(50)); // as above
+    let begun = Instant::now();
+    hello.signal("INT");
+    std::thread::sleep(Duration::from_millis(50)); // two signals that come together are one
+    hello.signal("INT");
+    assert_eq!(hello.end().0, Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn bad_settings_exit_78_with_all_problems() {
+    let Output { status, stderr, .. } = program().env("LOG_LEVEL", "hunter2").output().unwrap();
+    let text = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(78), "{text}");
+    assert!(text.contains("LOG_LEVEL: must be") && text.contains("HELLO_LISTEN: is not set"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_taken_port_is_an_error_with_the_name_of_the_setting() {
+    let hello = Hello::start(&[]);
+    let Output { status, stderr, .. } =
+        program().env("HELLO_LISTEN", hello.address.to_string()).output().unwrap();
+    let text = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(text.contains("is taken") && text.contains("HELLO_LISTEN"), "{text}");
+    hello.signal("TERM");
+    hello.end();
+}
+
+#[test]
+fn machines_read_one_object_a_line_with_the_documented_fields_and_no_credential() {
+    let hello = Hello::start(&[("LOG_FORMAT", "json")]);
+    let key = ApiKey::mint().unwrap();
+    let headers = format!(
+        "Host: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\nX-Request-Id: r-1\r\n",
+        key.expose()
+    );
+    for path in ["/credential", "/nothing?token=hunter2", "/health"] {
+        read(hello.send(&format!("GET {path} HTTP/1.1\r\n{headers}\r\n")));
+    }
+    hello.signal("TERM");
+    let (_, out, err) = hello.end();
+    assert_eq!(err, "", "logs for machines are on standard output");
+    let secret = &key.expose()[18..];
+    assert!(out.contains("the headers are") && !out.contains(secret) && !out.contains("hunter2"), "{out}");
+
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_request: Vec<_> = lines.iter().filter(|line| line["request_id"] == "r-1").collect();
+    assert_eq!(of_request.len(), 3, "a warning and two access lines; a probe writes none: {out}");
+    for line in &of_request {
+        for field in ["timestamp", "level", "service", "version", "message", "trace_id", "span_id"] {
+            assert!(line[field].is_string(), "{field} in {line}");
+        }
+        assert_eq!(line["service"], "hello");
+    }
+    let access = of_request[2];
+    assert_eq!((&access["route"], &access["status"]), (&"(none)".into(), &404.into()));
+    assert_eq!((&access["error.type"], &access["level"]), (&"no_such_route".into(), &"INFO".into()));
+    assert!(access["duration_ms"].is_number());
+}
+
+#[test]
+fn people_read_a_line_each_on_standard_error() {
+    let hello = Hello::start(&[]);
+    read(hello.send("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Request-Id: r-1\r\n\r\n"));
+    hello.signal("TERM");
+    let (_, out, err) = hello.end();
+    assert_eq!(out, "");
+    let line = err.lines().find(|line| line.contains("GET /hello 200")).unwrap_or_else(|| panic!("{err}"));
+    assert!(line.contains("INFO hello: ") && line.contains("request_id=r-1"), "{line}");
+}
+
+#[test]
+fn the_environment_wins_over_the_env_file_of_the_working_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = "HELLO_LISTEN=nonsense\nLOG_FORMAT=json\nLOG_LEVEL=loud\n";
+    std::fs::write(directory.path().join(".env"), file).unwrap();
+    let mut command = program();
+    command.current_dir(directory.path()).env("LOG_LEVEL", ""); // set to nothing: as if it stood nowhere
+    let hello = Hello::start_from(command, &[]);
+    hello.signal("TERM");
+    let (code, out, _) = hello.end();
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with('{'), "the file's LOG_FORMAT is in force: {out}");
+}
