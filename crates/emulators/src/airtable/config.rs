@@ -33,10 +33,10 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// Address to listen on [default: AIRTABLE_EMULATOR_LISTEN, else 127.0.0.1:8902]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Bases, users, tokens and limits to start with, as JSON [default: a sample base]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub seed: Option<PathBuf>,
     #[command(flatten)]
     pub limits: LimitOptions,
@@ -46,16 +46,16 @@ pub struct Options {
 #[derive(Debug, Clone, Default, Args)]
 pub struct LimitOptions {
     /// Requests to one base in any second; 0 is no limit [default: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, global = true, value_name = "N")]
     pub rate_per_base: Option<u32>,
     /// Requests of one user in any second; 0 is no limit [default: 50]
-    #[arg(long, value_name = "N")]
+    #[arg(long, global = true, value_name = "N")]
     pub rate_per_user: Option<u32>,
     /// How long everything is refused after a violation [default: 30]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, global = true, value_name = "SECONDS")]
     pub penalty_seconds: Option<u32>,
     /// Send Retry-After with 429 (Airtable documents none)
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub retry_after_header: bool,
 }
 

@@ -1,5 +1,7 @@
 //! The Airtable emulator as a service of its own.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -7,6 +9,7 @@ use clap::{Parser, Subcommand};
 use emulators::airtable::{self, Config, Options};
 use service_kit::config::{Reader, environment};
 use service_kit::serve::{Limits, Shutdown, bind, serve};
+use service_kit::telemetry::LogFormat;
 use service_kit::{command, telemetry};
 
 /// An Airtable to test against: its Web API over bases that live in memory
@@ -37,11 +40,17 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(command::check_config(&source, |settings| Config::read(settings, &cli.options)));
     }
     let mut settings = Reader::new(&source);
+    if let Some(Command::Healthcheck) = cli.command {
+        // The seed does not matter for asking, and may be large.
+        let config = Config::read(&mut settings, &Options { seed: None, ..cli.options });
+        return Ok(settings
+            .finish(config)
+            .map_or_else(|error| error.exit(), |config| command::healthcheck(config.listen)));
+    }
     let config = Config::read(&mut settings, &cli.options);
-    match (settings.finish(config), cli.command) {
-        (Err(error), _) => Ok(error.exit()),
-        (Ok(config), Some(Command::Healthcheck)) => Ok(command::healthcheck(config.listen)),
-        (Ok(config), _) => run(config),
+    match settings.finish(config) {
+        Ok(config) => run(config),
+        Err(error) => Ok(error.exit()),
     }
 }
 
@@ -51,17 +60,25 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signal().context("cannot listen for signals")?;
     let listener = bind(config.listen, "AIRTABLE_EMULATOR_LISTEN").await?;
     let address = listener.local_addr()?;
-    let token_file = airtable::token_file(&config.data_dir);
+    let (records, format) = (config.seed.record_count(), config.logs.format);
     let base = config.seed.bases().next().map(|(id, _)| id);
-    let summary = format!("{} records", config.seed.record_count());
+    let token_file = airtable::token_file(&config.data_dir);
     let (emulator, token) =
         config.emulator().with_context(|| format!("cannot keep a token in {}", token_file.display()))?;
-    println!(
-        "Airtable emulator on http://{address} ({summary}). This is not Airtable: changes live until it stops."
-    );
-    println!("Token with all rights, kept in {}:\n  {token}", token_file.display());
-    let path = base.map_or("meta/bases".to_owned(), |base| format!("meta/bases/{base}/tables"));
-    println!("Try:\n  curl -H 'Authorization: Bearer {token}' http://{address}/v0/{path}");
+    match format {
+        LogFormat::Text => greet(address, records, base.as_deref(), &token, &token_file),
+        LogFormat::Json => tracing::info!(%address, records, "the Airtable emulator listens on {address}"),
+    }
     serve(listener, airtable::app(&emulator, shutdown.clone()), Limits::default(), shutdown).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells a person what runs, and what to paste.
+fn greet(address: SocketAddr, records: usize, base: Option<&str>, token: &str, token_file: &Path) {
+    let path = base.map_or("meta/bases".to_owned(), |base| format!("meta/bases/{base}/tables"));
+    println!(
+        "Airtable emulator on http://{address}, {records} records. It is not Airtable: changes live until it stops."
+    );
+    println!("Token with all rights, kept in {}:\n  {token}", token_file.display());
+    println!("Try:\n  curl -H 'Authorization: Bearer {token}' http://{address}/v0/{path}");
 }

@@ -12,6 +12,7 @@ mod links;
 mod listing;
 mod meta;
 mod paths;
+mod process;
 mod records;
 mod seeds;
 mod support;

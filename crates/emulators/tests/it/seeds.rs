@@ -145,3 +145,39 @@ fn attachments_are_served_as_seeded() {
         app.patch(&target, foreign).await.refused(422, "INVALID_ATTACHMENT_OBJECT");
     });
 }
+
+/// Each formula adds one to the one before it.
+fn with_chain(length: usize) -> Value {
+    let mut seed = seed();
+    let fields = seed["bases"][0]["tables"][1]["fields"].as_array_mut().unwrap();
+    for n in 0..length {
+        let before = if n == 0 { "Weight".to_owned() } else { format!("F{}", n - 1) };
+        let formula = format!("{{{before}}} + 1");
+        fields.push(json!({"name": format!("F{n}"), "type": "formula", "options": {"formula": formula}}));
+    }
+    seed
+}
+
+#[tokio::test]
+async fn formulas_may_stand_on_a_hundred_others_and_not_on_more() {
+    let app = TestApp::with_seed(&with_chain(100)).await;
+    assert_eq!(app.cells("tblOthers00000002", &rec(1001)).await["F99"], 101);
+    let problems = problems(&with_chain(101));
+    assert_eq!(
+        problems,
+        ["bases[0].tables[1].fields[105]: depends on too many other computed fields in a row"]
+    );
+}
+
+#[tokio::test]
+async fn formulas_that_name_one_another_often_cost_each_once() {
+    let mut seed = with_chain(60);
+    for field in seed["bases"][0]["tables"][1]["fields"].as_array_mut().unwrap() {
+        if let Some(formula) = field["options"]["formula"].as_str() {
+            let name = formula.trim_end_matches(" + 1").to_owned();
+            field["options"]["formula"] = format!("{name} + {name} * 0 + 1").into();
+        }
+    }
+    let app = TestApp::with_seed(&seed).await;
+    assert_eq!(app.cells("tblOthers00000002", &rec(1001)).await["F59"], 61);
+}

@@ -102,7 +102,10 @@ impl Loader<'_> {
         if record.modified.is_none() && record.cells().next().is_some() {
             record.modified = Some(created);
         }
-        if record.modified_by == NOBODY {
+        if record.created_by == NOBODY && !self.users.0.is_empty() {
+            record.created_by = 0; // somebody made it
+        }
+        if record.modified_by == NOBODY && record.modified.is_some() {
             record.modified_by = record.created_by;
         }
         record.shrink();

@@ -1,0 +1,105 @@
+//! The binary as a user starts it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::json;
+
+use super::support::seed;
+
+fn emulator(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_airtable-emulator"));
+    command.args(arguments).current_dir(dir).env_clear().env("LOG_LEVEL", "warn").stdin(Stdio::null());
+    command
+}
+
+fn run(dir: &Path, arguments: &[&str]) -> Output {
+    emulator(dir, arguments).output().unwrap()
+}
+
+/// A started emulator: its process, where it listens, and what it said before it was ready.
+fn start(dir: &Path, arguments: &[&str]) -> (Child, String, String) {
+    let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
+    let mut child = emulator(dir, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = String::new();
+    while !said.contains("curl") {
+        said.push_str(&lines.next().expect("it says how to call it").unwrap());
+        said.push('\n');
+    }
+    let address = said.split("http://").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    (child, address, said)
+}
+
+fn stop(mut child: Child) -> Option<i32> {
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn it_starts_mints_a_token_answers_probes_and_ends_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, address, said) = start(dir.path(), &[]);
+    let file = dir.path().join("data/airtable-emulator-token");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    assert!(
+        said.contains(&format!("curl -H 'Authorization: Bearer {token}' http://{address}/v0/")),
+        "{said}"
+    );
+    let probe = |listen: &str| run(dir.path(), &["healthcheck", "--listen", listen]).status.code();
+    assert_eq!(probe(&address), Some(0));
+
+    let taken = run(dir.path(), &["--listen", &address]);
+    assert_eq!(taken.status.code(), Some(1));
+    let complaint = String::from_utf8_lossy(&taken.stderr).into_owned();
+    assert!(complaint.contains(&address) && complaint.contains("AIRTABLE_EMULATOR_LISTEN"), "{complaint}");
+
+    assert_eq!(stop(child), Some(0));
+    assert_eq!(probe(&address), Some(1));
+    let (child, _, said) = start(dir.path(), &[]);
+    assert!(said.contains(&token), "the token is used again");
+    stop(child);
+}
+
+#[test]
+fn a_bad_seed_ends_it_with_every_problem_and_code_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed_file = dir.path().join("seed.json");
+    let mut bad = seed();
+    bad["bases"][0]["name"] = json!("");
+    bad["limits"]["penaltySeconds"] = json!("long");
+    std::fs::write(&seed_file, bad.to_string()).unwrap();
+    let path = seed_file.to_str().unwrap();
+    for arguments in
+        [&["--seed", path][..], &["check-config", "--seed", path], &["--seed", path, "check-config"]]
+    {
+        let output = run(dir.path(), arguments);
+        assert_eq!(output.status.code(), Some(78));
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        for problem in
+            ["bases[0].name: must not be empty", "limits.penaltySeconds: must be a number of seconds"]
+        {
+            assert!(complaint.contains(problem), "{complaint}");
+        }
+    }
+    std::fs::write(&seed_file, seed().to_string()).unwrap();
+    assert_eq!(run(dir.path(), &["check-config", "--seed", path]).status.code(), Some(0));
+}
+
+#[test]
+fn with_json_logs_standard_output_is_json_and_holds_no_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = emulator(dir.path(), &["--listen", "127.0.0.1:0"]);
+    command.env("LOG_FORMAT", "json").env("LOG_LEVEL", "info").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(stop(child), Some(0));
+    output.read_to_string(&mut line).unwrap();
+    assert!(line.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{line}");
+    assert!(!line.contains("pat"), "{line}");
+}
