@@ -18,7 +18,7 @@ use service_kit::edge::RouteLabel;
 use super::access::{Grant, Role, Scope, Tokens, Users};
 use super::computed::Eval;
 use super::errors::{AirtableError, json_response};
-use super::ids::BaseId;
+use super::ids::{BaseId, RecordId};
 use super::limits::{Counters, Limiter, Limits};
 use super::list::offsets::Listings;
 use super::list::params::{ListParams, rendering_from_query};
@@ -26,6 +26,7 @@ use super::log::RequestLog;
 use super::model::Base;
 use super::query::Query;
 use super::records::{Actor, Write};
+use super::render::Rendering;
 use super::routes::{RecordsOp, Route};
 use super::seed::Seed;
 use super::{body, list, meta, records};
@@ -169,39 +170,24 @@ impl Shared {
                 Ok(meta::schema(&read(base), visible_fields))
             }
             Route::Records { base, table, op } => {
-                let call = match op {
-                    RecordsOp::List => Call::List(Box::new(ListParams::from_query(&query)?)),
-                    RecordsOp::ListByPost => {
-                        let body = body::read(&parts.headers, body).await?;
-                        Call::List(Box::new(ListParams::from_body(&query, &body)?))
-                    }
-                    RecordsOp::Get(id) => {
-                        let rendering = rendering_from_query(&query)?;
-                        let base = self.visible(base, grant, Scope::RecordsRead)?;
-                        let base = read(base);
-                        let table = find_table(&base, &table)?;
-                        let eval = Eval::new(&base, &self.users, Timestamp::now());
-                        return records::get(&eval, table, id, &rendering);
-                    }
-                    RecordsOp::DeleteOne(id) => Call::Write(Write::delete_one(id)),
-                    RecordsOp::DeleteMany => Call::Write(Write::delete_many(&query)?),
-                    RecordsOp::Create | RecordsOp::UpdateOne { .. } | RecordsOp::UpdateMany { .. } => {
-                        Call::Write(Write::from_body(op, body::read(&parts.headers, body).await?)?)
-                    }
-                };
+                let call = Call::read(op, &query, &parts, body).await?;
                 self.records(base, &table, &call, grant)
             }
         }
     }
 
+    /// Never called across an await: the base is locked meanwhile.
     fn records(&self, base: BaseId, table: &str, call: &Call, grant: &Grant) -> Result<Value, AirtableError> {
         let now = Timestamp::now();
         match call {
-            Call::List(params) => {
+            Call::Read(wanted) => {
                 let base = read(self.visible(base, grant, Scope::RecordsRead)?);
                 let table = find_table(&base, table)?;
                 let eval = Eval::new(&base, &self.users, now);
-                list::page(&eval, table, params, &self.listings, Instant::now())
+                match wanted {
+                    Read::List(params) => list::page(&eval, table, params, &self.listings, Instant::now()),
+                    Read::Get(id, rendering) => records::get(&eval, table, *id, rendering),
+                }
             }
             Call::Write(wanted) => {
                 let mut base = write(self.visible(base, grant, Scope::RecordsWrite)?);
@@ -232,10 +218,33 @@ impl Shared {
     }
 }
 
-/// A call whose parameters are in order.
+/// A call on records whose parameters and body are in order.
 enum Call {
-    List(Box<ListParams>),
+    Read(Read),
     Write(Write),
+}
+
+enum Read {
+    List(Box<ListParams>),
+    Get(RecordId, Rendering),
+}
+
+impl Call {
+    async fn read(op: RecordsOp, query: &Query, parts: &Parts, body: Body) -> Result<Self, AirtableError> {
+        Ok(match op {
+            RecordsOp::List => Self::Read(Read::List(Box::new(ListParams::from_query(query)?))),
+            RecordsOp::ListByPost => {
+                let body = body::read(&parts.headers, body).await?;
+                Self::Read(Read::List(Box::new(ListParams::from_body(query, &body)?)))
+            }
+            RecordsOp::Get(id) => Self::Read(Read::Get(id, rendering_from_query(query)?)),
+            RecordsOp::DeleteOne(id) => Self::Write(Write::delete_one(id)),
+            RecordsOp::DeleteMany => Self::Write(Write::delete_many(query)?),
+            RecordsOp::Create | RecordsOp::UpdateOne { .. } | RecordsOp::UpdateMany { .. } => {
+                Self::Write(Write::from_body(op, body::read(&parts.headers, body).await?)?)
+            }
+        })
+    }
 }
 
 fn find_table(base: &Base, name_or_id: &str) -> Result<usize, AirtableError> {

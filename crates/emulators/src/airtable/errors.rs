@@ -28,12 +28,6 @@ pub(crate) struct AirtableError {
     retry_after_seconds: Option<u64>,
 }
 
-/// Which thing a single-record write did not find.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Model {
-    Record,
-}
-
 impl AirtableError {
     /// `{"error":{"type","message"}}`
     fn object(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
@@ -83,11 +77,8 @@ impl AirtableError {
     }
 
     /// A well-formed id that a single-record write or delete did not find.
-    pub(crate) fn model_not_found(model: Model) -> Self {
-        let message = match model {
-            Model::Record => "Record not found",
-        };
-        Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", message)
+    pub(crate) fn record_not_found() -> Self {
+        Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Record not found")
     }
 
     /// More bytes in the body than we take. Our wording; airtable.js invents the same type.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::access::{Role, Users};
 use super::computed::Eval;
-use super::errors::{AirtableError, Model};
+use super::errors::AirtableError;
 use super::ids::RecordId;
 use super::links::Stamp;
 use super::model::Base;
@@ -155,7 +155,7 @@ impl Write {
                 Planned::Written(slots)
             }
             What::UpdateOne { id, fields, replace } => {
-                let slot = rows.find(*id).ok_or_else(|| AirtableError::model_not_found(Model::Record))?;
+                let slot = rows.find(*id).ok_or_else(AirtableError::record_not_found)?;
                 let cells = planner.read(table, Some(slot), fields)?;
                 planner.update(table, slot, cells, *replace);
                 Planned::Written(vec![slot])
@@ -184,7 +184,7 @@ impl Write {
                 Planned::Upserted(upserted)
             }
             What::DeleteOne(id) => {
-                let slot = rows.find(*id).ok_or_else(|| AirtableError::model_not_found(Model::Record))?;
+                let slot = rows.find(*id).ok_or_else(AirtableError::record_not_found)?;
                 planner.delete(table, slot);
                 Planned::Deleted(vec![*id])
             }

@@ -1,5 +1,6 @@
 //! `typecast`: conversion from text, new choices, new linked records.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::{BASE, TestApp, rec};
@@ -97,4 +98,68 @@ async fn missing_linked_records_are_created_once() {
     let cells = app.cells("tblOthers00000002", new).await;
     assert_eq!(cells["Name"], "Brand new");
     assert_eq!(cells["Things"], json!([first["id"], created["records"][1]["id"]]));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        "[0-9/.:, TZ+%$-]{0,24}",
+        "\\PC{0,8}",
+        "(Mar|14|3|2024|th|,| |/|:|pm|é){0,7}",
+        Just("rec00000000001001".to_owned()),
+        Just("\"a, b\", red".to_owned()),
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::hash_map("id|email|text|type|url|name", inner, 0..3)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    /// One emulator a case, and every field gets every value.
+    #[test]
+    fn any_value_in_any_field_is_taken_or_refused_in_airtables_way(values in prop::collection::vec(any_json(), 6), typecast: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let app = TestApp::spawn().await;
+            let schema = app.get(&format!("/v0/meta/bases/{BASE}/tables")).await.ok();
+            for field in schema["tables"][0]["fields"].as_array().unwrap() {
+                let name = field["name"].as_str().unwrap();
+                for value in &values {
+                    let body = json!({"fields": {name: value}, "typecast": typecast});
+                    let answer = app.post(&format!("/v0/{BASE}/Things"), body).await;
+                    assert!(matches!(answer.status, 200 | 403 | 422 | 501), "{name} {value}: {answer:?}");
+                    if answer.status == 200 {
+                        let id = answer.body["id"].as_str().unwrap();
+                        let read = app.get(&format!("/v0/{BASE}/Things/{id}")).await.ok();
+                        assert_eq!(read, answer.body);
+                        // What was read can be written again, and is the same then.
+                        let cell = &read["fields"][name];
+                        let again = app.patch(&format!("/v0/{BASE}/Things/{id}"), json!({"fields": {name: cell}})).await;
+                        if again.status != 422 {
+                            assert_eq!(&again.ok()["fields"][name], cell, "{name}");
+                        }
+                    }
+                }
+            }
+            for table in ["Things", "tblOthers00000002"] {
+                let query = "cellFormat=string&timeZone=Asia%2FTokyo&userLocale=ja";
+                app.get(&format!("/v0/{BASE}/{table}?{query}")).await.ok();
+                for field in ["Name", "Number", "Day", "Tags", "Others", "Changed"] {
+                    app.get(&format!("/v0/{BASE}/Things?sort[0][field]={field}")).await.ok();
+                }
+            }
+        });
+    }
 }
