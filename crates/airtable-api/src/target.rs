@@ -61,6 +61,11 @@ impl Origin {
         self.scheme == Scheme::HTTPS
     }
 
+    /// The address itself, as a URI.
+    pub fn to_uri(&self) -> Uri {
+        self.uri(&Target(PathAndQuery::from_static("/"))).expect("an origin with a root path is a URI")
+    }
+
     /// Host and port: what a log may show.
     pub fn authority(&self) -> &str {
         self.authority.as_str()

@@ -1,1 +1,114 @@
+#![doc = include_str!("../README.md")]
 
+mod aliases;
+mod answer;
+mod call;
+mod caller;
+mod config;
+mod directives;
+mod dropin;
+mod error;
+mod flights;
+mod headers;
+mod normal;
+mod pacing;
+mod payload;
+mod reads;
+mod rights;
+mod routes;
+mod state;
+mod stats;
+mod upstream;
+mod versions;
+mod writes;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::middleware::map_request;
+use service_kit::Dialect;
+use service_kit::auth::Authenticator;
+use service_kit::edge::{Subtree, with_shared_layers};
+use service_kit::health::{Check, Health, Impact};
+use service_kit::outbound::{OutboundError, http_client};
+use service_kit::routes::{Built, RouteEntry};
+use storage::{ApiKeyStore as _, MemoryCache, MemoryGenerations, SqliteStore, StorageError};
+
+pub use caller::TokenSource;
+pub use config::{Config, LISTEN};
+
+use airtable_api::AirtableClient;
+use caller::Callers;
+use pacing::Pacing;
+use reads::Reads;
+use state::AppState;
+use stats::Stats;
+use upstream::Upstream;
+use versions::Versions;
+use writes::Writes;
+
+/// The name in logs, metrics and `/health`.
+pub const SERVICE: &str = "airtable-gateway";
+
+/// Airtable's dialect: bodies as large as Airtable takes them, and time enough for its most patient client (airtable.js
+/// gives up after 300 s).
+const AIRTABLE: Subtree = Subtree {
+    prefix: "/v0",
+    dialect: Dialect::Airtable,
+    body_limit: 10 << 20,
+    deadline: Duration::from_secs(290),
+};
+
+/// Many rows in one request.
+const OWN: Subtree = Subtree { body_limit: 10 << 20, ..Subtree::OWN };
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The key store cannot be opened.
+    #[error("the key store cannot be opened")]
+    Store(#[from] StorageError),
+    /// The HTTP client cannot be set up.
+    #[error("calls to Airtable cannot be set up")]
+    Client(#[from] OutboundError),
+}
+
+/// The whole service, ready to be served.
+pub async fn app(config: Config) -> Result<Router, StartError> {
+    let store = Arc::new(SqliteStore::open(&config.data_dir.join("pyairtable.sqlite")).await?);
+    let authenticator = Authenticator::new(store.clone(), config.internal_key.clone());
+    let stats = Arc::<Stats>::default();
+    let pacing = if config.pacing { Pacing::on() } else { Pacing::off() };
+    let address = config.airtable.to_uri();
+    let client = AirtableClient::new(http_client(&address)?, config.airtable.clone());
+    let upstream = Upstream::new(client, pacing, stats.clone());
+    let versions = Versions::new(Arc::new(MemoryGenerations::new()));
+    let cache = Arc::new(MemoryCache::new(config.cache_max_bytes));
+    let clock = Arc::new(SystemTime::now);
+    let state = AppState {
+        callers: Callers::new(authenticator.clone(), config.token.clone(), config.passthrough),
+        authenticator,
+        reads: Reads::new(cache, versions.clone(), upstream.clone(), stats.clone(), clock),
+        writes: Writes::new(upstream.clone(), versions, stats.clone()),
+        upstream,
+        stats,
+    };
+
+    let Built { router, openapi, .. } = routes::own(state.authenticator.clone());
+    let keys = Check::new("keys", Impact::Required, move || {
+        let store = store.clone();
+        async move { store.list().await.map(drop) }
+    });
+    let health =
+        Health::new(SERVICE, env!("CARGO_PKG_VERSION"), config.shutdown.clone()).check(keys).openapi(openapi);
+    let routes = routes::with_drop_in(router.layer(map_request(routes::accept_old_key_header)))
+        .merge(health.router())
+        .with_state(state);
+    Ok(with_shared_layers(routes, [AIRTABLE, OWN], SERVICE))
+}
+
+/// Method, path and rule of every route of our own dialect; `/v0/**` has one rule for all its calls.
+pub fn route_table(authenticator: Authenticator) -> Vec<RouteEntry> {
+    routes::own(authenticator).table
+}

@@ -1,0 +1,413 @@
+//! Pacing: a call is sent only when Airtable will take it. Knows time, not HTTP.
+//!
+//! Five slots per base and fifty per token owner. A slot is free again one second after the *answer* to its call arrived:
+//! Airtable received the call somewhere between its sending and its answer, so no second can ever hold a sixth one.
+//! Counting from the sending is not safe: on a busy machine late wake-ups bunch the arrivals.
+
+mod schedule;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Duration, Instant};
+
+use schedule::{Grant, Schedule, Ticket};
+
+/// The span over which Airtable counts.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// What a call that was given up may still need to reach Airtable: its bytes may be on the way.
+const STRAGGLER: Duration = Duration::from_secs(1);
+
+/// Longest `Retry-After` we name for our own queue.
+const LONGEST_ESTIMATE: Duration = Duration::from_secs(300);
+
+/// Whose limit a call counts against.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// The id of a base.
+    Base(Arc<str>),
+    /// A call without a base, by the token's owner.
+    Owner(Arc<str>),
+}
+
+/// How urgent a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Somebody waits for it.
+    Interactive,
+    /// Nobody does: refreshing, synchronising.
+    Background,
+}
+
+/// Who asks for a slot, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    /// Where.
+    pub lane: Lane,
+    /// The token's owner, who has fifty calls a second for all bases together.
+    pub owner: Arc<str>,
+    /// Who has turns: one principal's crowd does not push back another's single call.
+    pub principal: Arc<str>,
+    /// How urgent.
+    pub class: Class,
+}
+
+/// There will be no slot in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoSlot {
+    /// After which asking again is likely to succeed; at least a second.
+    pub retry_after: Duration,
+}
+
+/// Hands out slots. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Pacing {
+    /// `None`: switched off, everybody goes at once.
+    shared: Option<Arc<Shared>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Tells the driver that something changed.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    schedule: Schedule,
+    waiters: HashMap<Ticket, (oneshot::Sender<Slot>, Ask)>,
+    driven: bool,
+}
+
+impl Pacing {
+    /// Airtable's limits.
+    pub(crate) fn on() -> Self {
+        let shared = Shared { state: Mutex::default(), changed: Notify::new() };
+        Self { shared: Some(Arc::new(shared)) }
+    }
+
+    /// No limits: only for tests.
+    pub(crate) fn off() -> Self {
+        Self { shared: None }
+    }
+
+    /// Waits for a slot until `deadline`. Dropping the future gives the place in the queue back.
+    ///
+    /// Fails at once if the lane is paused beyond `deadline`.
+    pub(crate) async fn slot(&self, ask: Ask, deadline: Instant) -> Result<Slot, NoSlot> {
+        let Some(shared) = &self.shared else { return Ok(Slot { held: None }) };
+        let (sender, receiver) = oneshot::channel();
+        let ticket = {
+            let mut state = shared.lock();
+            if state.schedule.paused_until(&ask.lane).is_some_and(|until| until >= deadline) {
+                return Err(state.no_slot(&ask.lane));
+            }
+            let ticket = state.schedule.enqueue(&ask);
+            state.waiters.insert(ticket, (sender, ask.clone()));
+            ticket
+        };
+        let place = Place { shared, ask: &ask, ticket };
+        shared.serve();
+        let granted = tokio::time::timeout_at(deadline, receiver).await;
+        if let Ok(Ok(slot)) = granted {
+            return Ok(slot);
+        }
+        drop(place);
+        Err(shared.lock().no_slot(&ask.lane))
+    }
+
+    /// How long a call that asks now is likely to wait.
+    pub(crate) fn estimate(&self, lane: &Lane) -> Duration {
+        self.shared.as_ref().map_or(Duration::ZERO, |shared| shared.lock().no_slot(lane).retry_after)
+    }
+
+    /// Calls waiting for a slot (interactive, background) and lanes that are paused.
+    pub(crate) fn waiting(&self) -> (usize, usize, usize) {
+        let Some(shared) = &self.shared else { return (0, 0, 0) };
+        let state = shared.lock();
+        let (interactive, background) = state.schedule.waiting();
+        (interactive, background, state.schedule.paused_lanes(Instant::now()))
+    }
+}
+
+impl State {
+    fn no_slot(&self, lane: &Lane) -> NoSlot {
+        let estimate = self.schedule.estimate(lane, Instant::now());
+        NoSlot { retry_after: estimate.clamp(WINDOW, LONGEST_ESTIMATE) }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands out what can be handed out now, and sees to it that somebody does so later. Returns the next time at which
+    /// something may change by itself.
+    fn serve(self: &Arc<Self>) -> Option<Instant> {
+        let (ready, next) = {
+            let mut state = self.lock();
+            let now = Instant::now();
+            let grants = state.schedule.grant(now);
+            let ready: Vec<_> = grants
+                .into_iter()
+                .filter_map(|Grant { ticket, probe }| {
+                    let (sender, ask) = state.waiters.remove(&ticket)?;
+                    Some((sender, Held { shared: self.clone(), ask, probe, sent: false }))
+                })
+                .collect();
+            if state.schedule.anyone_waiting() && !state.driven {
+                state.driven = true;
+                tokio::spawn(drive(self.clone()));
+            }
+            (ready, state.schedule.next_event(now))
+        };
+        // Outside the lock: a slot whose waiter has gone comes back at once, and locks.
+        for (sender, held) in ready {
+            let _ = sender.send(Slot { held: Some(held) });
+        }
+        next
+    }
+}
+
+/// Serves the queue until nobody waits any more.
+async fn drive(shared: Arc<Shared>) {
+    loop {
+        let next = shared.serve();
+        {
+            let mut state = shared.lock();
+            if !state.schedule.anyone_waiting() {
+                state.driven = false;
+                return;
+            }
+        }
+        match next {
+            Some(at) => {
+                let _ = tokio::time::timeout_at(at, shared.changed.notified()).await;
+            }
+            None => shared.changed.notified().await,
+        }
+    }
+}
+
+/// A place in the queue; gone when dropped.
+struct Place<'a> {
+    shared: &'a Arc<Shared>,
+    ask: &'a Ask,
+    ticket: Ticket,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.waiters.remove(&self.ticket).is_some() {
+            state.schedule.cancel(self.ask, self.ticket);
+        }
+    }
+}
+
+/// The right to send one call. Dropped unused, it costs nothing.
+#[must_use]
+pub(crate) struct Slot {
+    held: Option<Held>,
+}
+
+struct Held {
+    shared: Arc<Shared>,
+    ask: Ask,
+    probe: bool,
+    sent: bool,
+}
+
+impl Slot {
+    /// The call is being sent: from here on the slot is spent.
+    pub(crate) fn sent(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.sent = true;
+        }
+    }
+
+    /// It was not sent after all: not a byte of it.
+    pub(crate) fn unsent(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.sent = false;
+        }
+    }
+
+    /// The head of the answer is here.
+    pub(crate) fn answered(mut self) {
+        if let Some(held) = self.held.take() {
+            held.release(true, Some(Instant::now() + WINDOW));
+        }
+    }
+
+    /// The answer is that there were too many calls: everybody on this lane waits for `pause`.
+    pub(crate) fn too_many(mut self, pause: Duration) {
+        if let Some(held) = self.held.take() {
+            held.shared.lock().schedule.pause(&held.ask.lane, Instant::now() + pause);
+            held.release(true, Some(Instant::now() + WINDOW));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            let free_at = held.sent.then(|| Instant::now() + WINDOW + STRAGGLER);
+            held.release(false, free_at);
+        }
+    }
+}
+
+impl Held {
+    fn release(self, answered: bool, free_at: Option<Instant>) {
+        self.shared.lock().schedule.release(&self.ask, self.probe, answered, free_at);
+        self.shared.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(base: &str) -> Ask {
+        Ask {
+            lane: Lane::Base(base.into()),
+            owner: "token".into(),
+            principal: "p".into(),
+            class: Class::Interactive,
+        }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    async fn send(pacing: &Pacing, base: &str) {
+        let mut slot = pacing.slot(ask(base), soon()).await.unwrap();
+        slot.sent();
+        slot.answered();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn twelve_calls_on_one_base_take_two_seconds_and_another_base_is_free() {
+        let pacing = Pacing::on();
+        let start = Instant::now();
+        for _ in 0..12 {
+            send(&pacing, "appA").await;
+        }
+        assert_eq!(start.elapsed().as_secs(), 2);
+        let before = Instant::now();
+        send(&pacing, "appB").await;
+        assert!(before.elapsed() < Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_answer_holds_its_slot() {
+        let pacing = Pacing::on();
+        let start = Instant::now();
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            let mut slot = pacing.slot(ask("appA"), soon()).await.unwrap();
+            slot.sent();
+            held.push(slot);
+        }
+        let waiting = tokio::spawn({
+            let pacing = pacing.clone();
+            async move { send(&pacing, "appA").await }
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(!waiting.is_finished());
+        held.pop().unwrap().answered();
+        waiting.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_given_up_in_flight_keeps_its_slot_a_little_longer() {
+        let pacing = Pacing::on();
+        for _ in 0..5 {
+            let mut slot = pacing.slot(ask("appA"), soon()).await.unwrap();
+            slot.sent();
+        }
+        let start = Instant::now();
+        send(&pacing, "appA").await;
+        assert_eq!(start.elapsed().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unused_slot_costs_nothing() {
+        let pacing = Pacing::on();
+        let start = Instant::now();
+        for _ in 0..50 {
+            drop(pacing.slot(ask("appA"), soon()).await.unwrap());
+        }
+        assert!(start.elapsed() < Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_no_time_left_is_told_when_to_come_back() {
+        let pacing = Pacing::on();
+        for _ in 0..5 {
+            send(&pacing, "appA").await;
+        }
+        let at_once = Instant::now() + Duration::from_millis(100);
+        let refused = pacing.slot(ask("appA"), at_once).await.err().unwrap();
+        assert_eq!(refused.retry_after, Duration::from_secs(1));
+        assert_eq!(pacing.waiting(), (0, 0, 0), "who gave up does not stand in the queue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_too_many_calls_everybody_waits_once_and_together() {
+        let pacing = Pacing::on();
+        let mut slot = pacing.slot(ask("appA"), soon()).await.unwrap();
+        slot.sent();
+        slot.too_many(Duration::from_secs(30));
+        let start = Instant::now();
+        let refused = pacing.slot(ask("appA"), start + Duration::from_secs(10)).await.err().unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO, "no use waiting ten seconds for thirty");
+        assert!(refused.retry_after >= Duration::from_secs(29));
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let pacing = pacing.clone();
+            calls.spawn(async move {
+                send(&pacing, "appA").await;
+                start.elapsed().as_secs()
+            });
+        }
+        let mut times = calls.join_all().await;
+        times.sort_unstable();
+        assert_eq!(times, [30, 30, 30, 30, 30, 31, 31, 31]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_moves_on_when_waiters_leave() {
+        let pacing = Pacing::on();
+        let start = Instant::now();
+        for _ in 0..5 {
+            send(&pacing, "appA").await;
+        }
+        let leaves: Vec<_> = (0..20)
+            .map(|_| {
+                let pacing = pacing.clone();
+                tokio::spawn(async move { send(&pacing, "appA").await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        leaves.iter().for_each(tokio::task::JoinHandle::abort);
+        send(&pacing, "appA").await;
+        assert_eq!(start.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn switched_off_nobody_waits() {
+        let pacing = Pacing::off();
+        let start = Instant::now();
+        for _ in 0..100 {
+            send(&pacing, "appA").await;
+        }
+        assert!(start.elapsed() < Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,305 @@
+//! Reads: normalise, look into the cache, share a flight, ask Airtable, keep the answer.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use airtable_api::wire::Schema;
+use airtable_api::{Failure, SendError, TableKey, calls};
+use bytes::Bytes;
+use http::response::Parts;
+use http::{Method, StatusCode};
+use sha2::{Digest, Sha256};
+use storage::Cache;
+use tokio::time::{Duration, Instant, timeout_at};
+
+use crate::aliases::{Aliases, Lookup};
+use crate::answer::Answer;
+use crate::call::{Call, Operation};
+use crate::caller::Caller;
+use crate::directives::{CacheStatus, Directives, Source};
+use crate::flights::{Flight, Flights, Progress};
+use crate::headers;
+use crate::normal::normal_form;
+use crate::pacing::{Class, NoSlot};
+use crate::stats::Stats;
+use crate::upstream::{Outgoing, Trouble, Upstream};
+use crate::versions::{Effects, Seen, Versions};
+
+/// How long a shared read may take in all. Each waiter has its own, shorter deadline; this is what Airtable's most
+/// patient client allows.
+const FLIGHT: Duration = Duration::from_secs(290);
+
+/// Tells the time of day; tests move it.
+pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+type Outcome = Result<Arc<Answer>, Trouble>;
+
+/// The reading half of the gateway. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Reads(Arc<Inner>);
+
+struct Inner {
+    cache: Arc<dyn Cache>,
+    versions: Versions,
+    flights: Flights<Outcome>,
+    aliases: Aliases,
+    upstream: Upstream,
+    stats: Arc<Stats>,
+    clock: Clock,
+}
+
+/// A read to answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    pub call: Call,
+    pub out: Outgoing,
+    pub directives: Directives,
+}
+
+/// An answer, and how it came about.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub answer: Arc<Answer>,
+    pub status: CacheStatus,
+    /// How old the answer is.
+    pub age: Duration,
+}
+
+/// A key of the cache, and what is needed to fill it.
+struct Place {
+    key: String,
+    normal_form: String,
+}
+
+impl Reads {
+    /// `clock` is [`SystemTime::now`] outside of tests.
+    pub(crate) fn new(
+        cache: Arc<dyn Cache>,
+        versions: Versions,
+        upstream: Upstream,
+        stats: Arc<Stats>,
+        clock: Clock,
+    ) -> Self {
+        let (flights, aliases) = (Flights::new(), Aliases::default());
+        Self(Arc::new(Inner { cache, versions, flights, aliases, upstream, stats, clock }))
+    }
+
+    /// Answers a cacheable read by `deadline`.
+    pub(crate) async fn read(
+        &self,
+        caller: &Caller,
+        read: Read,
+        deadline: Instant,
+    ) -> Result<Served, Trouble> {
+        let served = self.answer(caller, read, deadline).await;
+        if let Ok(served) = &served {
+            self.0.stats.read(&served.status);
+            metrics::counter!("cache_requests_total", "tier" => "process", "result" => served.status.label())
+                .increment(1);
+        }
+        served
+    }
+
+    async fn answer(&self, caller: &Caller, read: Read, deadline: Instant) -> Result<Served, Trouble> {
+        let place = self.place(caller, &read).await;
+        let kept = match &place {
+            Some(place) => self.0.cache.get(&place.key).await.and_then(Answer::decode).map(Arc::new),
+            None => None,
+        };
+        let now = (self.0.clock)();
+        let directives = read.directives;
+        if let Some(kept) = &kept {
+            let age = kept.age(now);
+            if directives.accept(age, kept.life.fresh) {
+                return Ok(self.kept(kept.clone(), Source::Hit, now));
+            }
+            if directives.allow_stale() && age < kept.life.fresh + kept.life.while_revalidate {
+                if let Some(place) = place
+                    && !directives.only_if_cached
+                {
+                    self.refresh(caller, read, place);
+                }
+                return Ok(self.kept(kept.clone(), Source::StaleWhileRevalidate, now));
+            }
+        }
+        if directives.only_if_cached {
+            return Err(Trouble::NotCached);
+        }
+        let source = match (&kept, &place) {
+            _ if !directives.accept(Duration::ZERO, Duration::MAX) => Source::Request,
+            (_, None) => Source::Bypass,
+            (Some(kept), _) if kept.age(now) < kept.life.fresh => Source::Request,
+            (Some(_), _) => Source::Expired,
+            (None, _) => Source::Miss,
+        };
+        let (lane, keeps) = (Upstream::lane(caller, &read.call), place.is_some() && !directives.no_store);
+        let Flight { landed, progress, collapsed } = self.fly(caller, read, place, source);
+        let outcome = match timeout_at(deadline, landed).await {
+            Ok(outcome) => outcome.unwrap_or(Err(Trouble::Lost)),
+            Err(_) if progress.is_sent() => Err(Trouble::Late),
+            Err(_) => {
+                let retry_after = self.0.upstream.pacing().estimate(&lane);
+                Err(Trouble::NoSlot(NoSlot { retry_after }))
+            }
+        };
+        let failed = match &outcome {
+            Ok(answer) => answer.status.is_server_error(),
+            Err(_) => true,
+        };
+        if let Some(kept) = kept
+            && failed
+            && directives.allow_stale()
+            && kept.age(now) < kept.life.fresh + kept.life.if_error
+        {
+            return Ok(self.kept(kept, Source::StaleIfError, now));
+        }
+        let answer = outcome?;
+        let now = (self.0.clock)();
+        let stored = keeps && !answer.life.fresh.is_zero();
+        let ttl = stored.then(|| answer.ttl(now));
+        let status = CacheStatus { source, collapsed, stored, ttl };
+        Ok(Served { age: answer.age(now), answer, status })
+    }
+
+    fn kept(&self, answer: Arc<Answer>, source: Source, now: SystemTime) -> Served {
+        let ttl = Some(answer.ttl(now));
+        let status = CacheStatus { source, collapsed: false, stored: false, ttl };
+        Served { age: answer.age(now), answer, status }
+    }
+
+    /// The flight that answers this read: a shared one where it may be shared.
+    fn fly(&self, caller: &Caller, read: Read, place: Option<Place>, source: Source) -> Flight<Outcome> {
+        let (this, caller) = (self.clone(), caller.clone());
+        let Some(place) = place else {
+            return self.0.flights.fresh(move |progress| async move {
+                let deadline = Instant::now() + FLIGHT;
+                this.fetch(&caller, &read, "", deadline, &progress).await
+            });
+        };
+        let key = place.key.clone();
+        let begin = move |progress| async move { this.fill(caller, read, place, progress).await };
+        // Who insists on Airtable's own word may not share one that was asked for before.
+        if source == Source::Request { self.0.flights.fresh(begin) } else { self.0.flights.join(&key, begin) }
+    }
+
+    /// Fetches a new answer while nobody waits for it.
+    fn refresh(&self, caller: &Caller, read: Read, place: Place) {
+        let caller = Caller { class: Class::Background, ..caller.clone() };
+        let flight = self.fly(&caller, read, Some(place), Source::Expired);
+        if !flight.collapsed {
+            tokio::spawn(flight.landed);
+        }
+    }
+
+    /// Fetches an answer and keeps it.
+    async fn fill(&self, caller: Caller, read: Read, place: Place, progress: Arc<Progress>) -> Outcome {
+        let deadline = Instant::now() + FLIGHT;
+        let answer = self.fetch(&caller, &read, &place.normal_form, deadline, &progress).await?;
+        if !answer.status.is_success()
+            && Failure::parse(&answer.body).is_dead_offset()
+            && let Some(base) = &read.call.base
+        {
+            // The page that named this offset may be in the cache: whoever starts again must not get it once more.
+            self.0.versions.raise(&Effects::on_base(base)).await;
+        }
+        let life = answer.life.total();
+        if !answer.life.fresh.is_zero() && !read.directives.no_store {
+            self.0.cache.put(&place.key, answer.encode(), life).await;
+        }
+        Ok(answer)
+    }
+
+    /// Asks Airtable. A success that is not JSON is none.
+    async fn fetch(
+        &self,
+        caller: &Caller,
+        read: &Read,
+        normal_form: &str,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Outcome {
+        let schema_seen = match (&read.call.base, read.call.operation) {
+            (Some(base), Operation::Schema) => self.0.versions.schema_seen(base).await,
+            _ => None,
+        };
+        let (head, body): (Parts, Bytes) =
+            self.0.upstream.read(caller, &read.call, &read.out, deadline, progress).await?;
+        if head.status == StatusCode::OK {
+            serde_json::from_slice::<serde::de::IgnoredAny>(&body).map_err(SendError::NotUnderstood)?;
+        }
+        if let (Some(seen), Some(base), StatusCode::OK) = (schema_seen, &read.call.base, head.status)
+            && let Ok(schema) = serde_json::from_slice::<Schema>(&body)
+        {
+            self.0.aliases.learn(&caller.credential.scope, base, &schema, seen);
+        }
+        let kept = headers::from_airtable(&head.headers);
+        let received = (self.0.clock)();
+        Ok(Arc::new(Answer::new(&read.call, normal_form, head.status, kept, body, received)))
+    }
+
+    /// Where the answer to this read is kept; `None` if it must not be.
+    async fn place(&self, caller: &Caller, read: &Read) -> Option<Place> {
+        let body = (read.out.method == Method::POST).then_some(&read.out.body[..]);
+        let normal_form = normal_form(&read.call, read.out.target.query(), body)?;
+        let Seen { everything, own } = self.0.versions.seen(read.call.base.as_ref()).await?;
+        let table = self.table(caller, read).await;
+        let scope = &caller.credential.scope;
+        let base = read.call.base.as_ref().map_or("", |base| base.as_str());
+        // Each part but the last is free of line breaks, so no two requests write the same text.
+        let text =
+            format!("{scope}\n{base}\n{everything}.{own}\n{}\n{normal_form}", table.replace('\n', "\\n"));
+        Some(Place { key: format!("v1:{base}:{}", hex::encode(Sha256::digest(text))), normal_form })
+    }
+
+    /// The table as it stands in the key: its id, if the name's meaning is known.
+    async fn table(&self, caller: &Caller, read: &Read) -> String {
+        let (Some(base), Some(table)) = (&read.call.base, &read.call.table) else { return String::new() };
+        let TableKey::Name(name) = table else { return format!("id:{table}") };
+        let Some(seen) = self.0.versions.schema_seen(base).await else { return format!("name:{name}") };
+        match self.0.aliases.look_up(&caller.credential.scope, base, name, seen) {
+            Lookup::Known(id) => return format!("id:{id}"),
+            Lookup::Unknown => {}
+            Lookup::Learn => self.learn_names(caller, base),
+        }
+        format!("name:{name}")
+    }
+
+    /// Reads the schema beside the read that met an unknown name, without delaying it.
+    fn learn_names(&self, caller: &Caller, base: &airtable_api::BaseId) {
+        let Ok(call) = calls::base_schema(base) else { return };
+        let read = Read {
+            call: Call::about(Operation::Schema, Some(base.clone())),
+            out: Outgoing {
+                method: call.method,
+                target: call.target,
+                headers: http::HeaderMap::new(),
+                body: Bytes::new(),
+            },
+            directives: Directives { no_cache: true, ..Directives::default() },
+        };
+        let (this, caller) = (self.clone(), Caller { class: Class::Background, ..caller.clone() });
+        tokio::spawn(async move {
+            // A token that may not read schemas learns nothing; that is no error of anybody's.
+            let _ = this.learn_from(&caller, read).await;
+        });
+    }
+
+    async fn learn_from(&self, caller: &Caller, read: Read) -> Result<(), Trouble> {
+        let Some(place) = Box::pin(self.place(caller, &read)).await else { return Ok(()) };
+        let flight = self.fly(caller, read, Some(place), Source::Miss);
+        flight.landed.await.unwrap_or(Err(Trouble::Lost)).map(drop)
+    }
+
+    /// Forgets what is kept about a base, or everything.
+    pub(crate) async fn invalidate(&self, effects: &Effects) {
+        self.0.versions.raise(effects).await;
+        if *effects == Effects::on_everything() {
+            self.0.cache.clear().await;
+        }
+    }
+
+    /// How full the cache is.
+    pub(crate) fn usage(&self) -> storage::CacheUsage {
+        self.0.cache.usage()
+    }
+}
