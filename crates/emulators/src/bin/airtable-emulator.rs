@@ -1,5 +1,6 @@
 //! The Airtable emulator as a service of its own.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -73,12 +74,15 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells a person what runs, and what to paste.
+/// Tells a person what runs, and what to paste. Nobody may be listening: a closed output is no reason to stop.
 fn greet(address: SocketAddr, records: usize, base: Option<&str>, token: &str, token_file: &Path) {
     let path = base.map_or("meta/bases".to_owned(), |base| format!("meta/bases/{base}/tables"));
-    println!(
-        "Airtable emulator on http://{address}, {records} records. It is not Airtable: changes live until it stops."
+    let file = token_file.display();
+    let _ = write!(
+        std::io::stdout().lock(),
+        "Airtable emulator on http://{address}, {records} records. \
+         It is not Airtable: changes live until it stops.\n\
+         Token with all rights, kept in {file}:\n  {token}\n\
+         Try:\n  curl -H 'Authorization: Bearer {token}' http://{address}/v0/{path}\n"
     );
-    println!("Token with all rights, kept in {}:\n  {token}", token_file.display());
-    println!("Try:\n  curl -H 'Authorization: Bearer {token}' http://{address}/v0/{path}");
 }

@@ -1,6 +1,7 @@
 //! Seed files: what is kept, what is filled in, and how problems are told.
 
 use emulators::airtable::Seed;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::{FULL, TestApp, rec, seed};
@@ -180,4 +181,85 @@ async fn formulas_that_name_one_another_often_cost_each_once() {
     }
     let app = TestApp::with_seed(&seed).await;
     assert_eq!(app.cells("tblOthers00000002", &rec(1001)).await["F59"], 61);
+}
+
+/// The places of all values in a JSON document, as pointers.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, item)| pointers(item, &format!("{at}/{index}"), found));
+        }
+        Value::Object(object) => object.iter().for_each(|(key, item)| {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            pointers(item, &format!("{at}/{key}"), found);
+        }),
+        _ => {}
+    }
+}
+
+/// A seed with records in it, of which one value is replaced by another.
+fn damaged() -> impl Strategy<Value = Value> {
+    let mut seed = seed();
+    seed["bases"][0]["tables"][0]["records"] = json!([
+        {"id": rec(1), "createdTime": "2020-01-02T03:04:05.000Z", "fields": {"Name": "a", "Others": [rec(1001)], "Tags": ["red"],
+         "Person": {"id": "usrAda00000000001"}, "Day": "2024-01-01", "Number": 1, "Files": [{"url": "https://example.com/a.png"}]}},
+    ]);
+    let mut places = Vec::new();
+    pointers(&seed, "", &mut places);
+    let values = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!("x"),
+        json!(7),
+        json!(-0.5),
+        json!(true),
+        json!([[]]),
+        json!(rec(1001)),
+        json!(super::support::id("fld", 16)),
+        json!(super::support::id("fld", 20)),
+        json!("formula"),
+        json!("multipleRecordLinks"),
+        json!("{Other names} & {Double}"),
+        json!(super::support::THINGS),
+    ];
+    (0..places.len(), 0..values.len()).prop_map(move |(place, value)| {
+        let mut seed = seed.clone();
+        if let Some(target) = seed.pointer_mut(&places[place]) {
+            *target = values[value].clone();
+        }
+        seed
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_seed_is_served_or_its_problems_are_told(seed in damaged()) {
+        match Seed::from_json(seed.to_string().as_bytes()) {
+            Err(error) => assert!(!error.problems().is_empty()),
+            Ok(parsed) if parsed.has_tokens() => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let app = TestApp::with_seed(&seed).await;
+                    for base in seed["bases"].as_array().into_iter().flatten() {
+                        for table in base["tables"].as_array().into_iter().flatten() {
+                            let (Some(base), Some(table)) = (base["id"].as_str(), table["id"].as_str()) else { continue };
+                            for query in ["", "cellFormat=string&timeZone=utc&userLocale=de"] {
+                                let status = app.get(&format!("/v0/{base}/{table}?{query}")).await.status;
+                                assert!(matches!(status, 200 | 401 | 403 | 429), "{status}");
+                            }
+                        }
+                    }
+                });
+            }
+            Ok(_) => {}
+        }
+    }
 }
