@@ -232,3 +232,12 @@ async fn a_refused_batch_writes_nothing() {
     let schema = app.get(&format!("/v0/meta/bases/{BASE}/tables")).await.ok();
     assert!(!schema.to_string().contains("\"New\""), "no choice was created");
 }
+
+#[tokio::test]
+async fn a_formula_function_that_is_not_built_is_501_and_named() {
+    let app = TestApp::spawn().await;
+    let body = json!({"filterByFormula": "DATEDIF({Day}, TODAY(), 'days')"});
+    let answer = app.post(&format!("/v0/{BASE}/Things/listRecords"), body).await;
+    let message = answer.refused(501, "EMULATOR_NOT_BUILT");
+    assert!(message.contains("the formula function DATEDIF"), "{message}");
+}
