@@ -11,7 +11,9 @@ use super::Limits;
 
 /// Marks a request whose head had both `Content-Length` and `Transfer-Encoding`: the sign of request smuggling.
 ///
-/// hyper drops the length silently, so it is looked for in the bytes.
+/// hyper drops the length silently, so it is looked for in the bytes. A head that comes while an earlier request is still
+/// busy is not looked at: it cannot be told from that request's body. hyper then believes the encoding and closes the
+/// connection after the answer, so nothing can be smuggled in behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AmbiguousLength;
 

@@ -51,6 +51,24 @@ impl Hello {
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
+    /// Waits until a request is in work beside the one that asks.
+    fn wait_until_begun(&self) {
+        let ask = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let begun = Instant::now();
+        while !read(self.send(ask)).contains("http_server_active_requests{service=\"hello\"} 2") {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the request does not begin");
+        }
+    }
+
+    /// Waits for a line with this text on standard error.
+    fn wait_for_line(&mut self, text: &str) {
+        let stderr = BufReader::new(self.child.stderr.as_mut().unwrap());
+        assert!(
+            stderr.lines().map_while(Result::ok).any(|line| line.contains(text)),
+            "it ended before {text:?}"
+        );
+    }
+
     /// Waits for the end. Exit code, standard output after the first line, standard error.
     fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
@@ -74,8 +92,8 @@ fn read(mut stream: TcpStream) -> String {
 fn a_signal_finishes_the_request_in_flight_and_exits_zero() {
     for signal in ["TERM", "INT"] {
         let hello = Hello::start(&[]);
-        let request = hello.send(&wait_for(300));
-        std::thread::sleep(Duration::from_millis(50)); // the request must have begun; nothing tells from outside
+        let request = hello.send(&wait_for(1000));
+        hello.wait_until_begun();
         hello.signal(signal);
         let answer = read(request);
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{signal}: {answer}");
@@ -85,12 +103,12 @@ fn a_signal_finishes_the_request_in_flight_and_exits_zero() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let hello = Hello::start(&[]);
+    let mut hello = Hello::start(&[]);
     let _request = hello.send(&wait_for(30_000));
-    std::thread::sleep(Duration::from_millis(50)); // as above
+    hello.wait_until_begun();
     let begun = Instant::now();
     hello.signal("INT");
-    std::thread::sleep(Duration::from_millis(50)); // two signals that come together are one
+    hello.wait_for_line("stopping"); // two signals that come together would be one
     hello.signal("INT");
     assert_eq!(hello.end().0, Some(130));
     assert!(begun.elapsed() < Duration::from_secs(5));
