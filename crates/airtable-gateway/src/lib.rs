@@ -98,10 +98,17 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let Built { router, openapi, .. } = routes::own(state.authenticator.clone());
     let keys = Check::new("keys", Impact::Required, move || {
         let store = store.clone();
-        async move { store.list().await.map(drop) }
+        async move { store.find("").await.map(drop) }
     });
-    let health =
-        Health::new(SERVICE, env!("CARGO_PKG_VERSION"), config.shutdown.clone()).check(keys).openapi(openapi);
+    let mode = match (&config.token, config.airtable.authority()) {
+        (_, "api.airtable.com") => "live",
+        (TokenSource::EmulatorFile(_), _) => "emulate",
+        _ => "custom",
+    };
+    let health = Health::new(SERVICE, env!("CARGO_PKG_VERSION"), config.shutdown.clone())
+        .fact("mode", mode)
+        .check(keys)
+        .openapi(openapi);
     let routes = routes::with_drop_in(router.layer(map_request(routes::accept_old_key_header)))
         .merge(health.router())
         .with_state(state);

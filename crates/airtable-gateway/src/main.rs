@@ -49,10 +49,10 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(SERVICE, &config.log);
     config.shutdown = Shutdown::on_signal()?;
-    let (listen, shutdown) = (config.listen, config.shutdown.clone());
-    let listener = bind(listen, LISTEN).await?;
+    let shutdown = config.shutdown.clone();
+    let listener = bind(config.listen, LISTEN).await?;
     let router = app(config).await?;
-    tracing::info!("listening on http://{listen}");
+    tracing::info!("listening on http://{}", listener.local_addr()?);
     serve(listener, router, Limits::default(), shutdown).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,14 @@
 //! The body of a call that is passed on: held if it is short, so that it can be sent again; streamed if it is long.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use airtable_api::full_body;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 use crate::upstream::{Trouble, outbound_body};
 
@@ -56,17 +58,43 @@ impl Payload {
                 self.0 = Form::Held(bytes.clone());
                 full_body(bytes)
             }
-            Form::Streamed(first, rest) => {
-                let first = futures_util::stream::iter([Ok(http_body::Frame::data(first))]);
-                outbound_body(Body::new(StreamBody::new(first.chain(rest.into_data_stream().map(as_frame)))))
-            }
+            Form::Streamed(first, rest) => outbound_body(Body::new(Joined { first: Some(first), rest })),
             Form::Gone => full_body(Bytes::new()),
         }
     }
 }
 
-fn as_frame(data: Result<Bytes, axum::Error>) -> Result<http_body::Frame<Bytes>, axum::Error> {
-    data.map(http_body::Frame::data)
+/// What was read already, then the rest. Tells its length where the client did, so that it travels framed as it came.
+struct Joined {
+    first: Option<Bytes>,
+    rest: Body,
+}
+
+impl HttpBody for Joined {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        match self.rest.size_hint().exact() {
+            Some(rest) => SizeHint::with_exact(first + rest),
+            None => SizeHint::new(),
+        }
+    }
 }
 
 #[cfg(test)]

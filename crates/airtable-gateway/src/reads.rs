@@ -303,3 +303,144 @@ impl Reads {
         self.0.cache.usage()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+
+    use airtable_api::{AirtableClient, Origin, Target};
+    use axum::Router;
+    use service_kit::outbound::http_client;
+    use storage::{MemoryCache, MemoryGenerations};
+
+    use super::*;
+    use crate::call::tests::classify;
+    use crate::pacing::Pacing;
+
+    /// A gateway's reads before an Airtable that counts its calls and answers with a status that can be set.
+    struct World {
+        reads: Reads,
+        calls: Arc<AtomicUsize>,
+        status: Arc<AtomicU16>,
+        now: Arc<Mutex<SystemTime>>,
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let (calls, status) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU16::new(200)));
+            let (count, answer) = (calls.clone(), status.clone());
+            let server = Router::new().fallback(async move || {
+                let n = count.fetch_add(1, Ordering::Relaxed);
+                let status = StatusCode::from_u16(answer.load(Ordering::Relaxed)).unwrap();
+                (status, format!("{{\"n\":{n}}}"))
+            });
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let origin = Origin::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            tokio::spawn(async move { axum::serve(listener, server).await });
+            let client = AirtableClient::new(http_client(&origin.to_uri()).unwrap(), origin);
+            let stats = Arc::<Stats>::default();
+            let upstream = Upstream::new(client, Pacing::off(), stats.clone());
+            let versions = Versions::new(Arc::new(MemoryGenerations::new()));
+            let now = Arc::new(Mutex::new(SystemTime::now()));
+            let clock = now.clone();
+            let clock: Clock = Arc::new(move || *clock.lock().unwrap());
+            let reads = Reads::new(Arc::new(MemoryCache::new(1 << 20)), versions, upstream, stats, clock);
+            Self { reads, calls, status, now }
+        }
+
+        fn pass(&self, seconds: u64) {
+            *self.now.lock().unwrap() += Duration::from_secs(seconds);
+        }
+
+        async fn read(&self, directives: Directives) -> Result<Served, Trouble> {
+            let path = "/v0/appAAAAAAAAAAAAAA/tblAAAAAAAAAAAAAA";
+            let read = Read {
+                call: classify("GET", path),
+                out: Outgoing {
+                    method: Method::GET,
+                    target: Target::raw(path.parse().unwrap()),
+                    headers: http::HeaderMap::new(),
+                    body: Bytes::new(),
+                },
+                directives,
+            };
+            let caller = Caller::of_token("patX".into());
+            self.reads.read(&caller, read, Instant::now() + Duration::from_secs(20)).await
+        }
+
+        async fn source(&self) -> (Source, i64) {
+            let served = self.read(Directives::default()).await.unwrap();
+            (served.status.source, served.status.ttl.unwrap_or(0))
+        }
+
+        async fn wait_for_calls(&self, count: usize) {
+            for _ in 0..1_000 {
+                if self.calls.load(Ordering::Relaxed) >= count {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            panic!("{} calls", self.calls.load(Ordering::Relaxed));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_fresh_then_used_while_a_new_one_is_fetched_then_gone() {
+        let world = World::new().await;
+        assert_eq!(world.source().await, (Source::Miss, 30));
+        world.pass(29);
+        assert_eq!(world.source().await, (Source::Hit, 1));
+        world.pass(2);
+        assert_eq!(world.source().await, (Source::StaleWhileRevalidate, -1));
+        world.wait_for_calls(2).await;
+        // The new answer arrives beside; the next reads see it.
+        for _ in 0..500 {
+            if world.source().await == (Source::Hit, 30) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(world.source().await, (Source::Hit, 30));
+        world.pass(91);
+        assert_eq!(world.source().await, (Source::Expired, 30));
+        assert_eq!(world.calls.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn an_old_answer_helps_over_an_outage_for_a_while_and_says_so() {
+        let world = World::new().await;
+        world.source().await;
+        world.status.store(500, Ordering::Relaxed);
+        world.pass(120);
+        let served = world.read(Directives::default()).await.unwrap();
+        assert_eq!((served.status.source, served.status.ttl), (Source::StaleIfError, Some(-90)));
+        assert_eq!((served.age.as_secs(), &served.answer.body[..]), (120, &b"{\"n\":0}"[..]));
+        let strict = Directives { max_age: Some(Duration::from_secs(60)), ..Directives::default() };
+        assert_eq!(world.read(strict).await.unwrap().answer.status, 500, "who names an age gets the truth");
+        world.pass(600);
+        assert_eq!(world.read(Directives::default()).await.unwrap().answer.status, 500);
+    }
+
+    #[tokio::test]
+    async fn nothing_from_before_a_write_is_used_even_in_an_outage() {
+        let world = World::new().await;
+        world.source().await;
+        let base = airtable_api::BaseId::parse("appAAAAAAAAAAAAAA").unwrap();
+        world.reads.invalidate(&Effects::on_base(&base)).await;
+        world.status.store(500, Ordering::Relaxed);
+        assert_eq!(world.read(Directives::default()).await.unwrap().answer.status, 500);
+    }
+
+    #[tokio::test]
+    async fn who_takes_kept_answers_only_causes_no_call() {
+        let world = World::new().await;
+        let only = Directives { only_if_cached: true, ..Directives::default() };
+        assert!(matches!(world.read(only).await, Err(Trouble::NotCached)));
+        world.source().await;
+        world.pass(60);
+        assert_eq!(world.read(only).await.unwrap().status.source, Source::StaleWhileRevalidate);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(world.calls.load(Ordering::Relaxed), 1);
+    }
+}
