@@ -29,7 +29,7 @@ mod write;
 pub use config::{Config, LimitOptions, Options, token_file};
 pub use emulator::Emulator;
 pub use limits::Limits;
-pub use seed::{Problem, Seed, SeedError};
+pub use seed::{Problem, Seed, SeedError, TableSummary};
 
 use std::time::Duration;
 

@@ -30,6 +30,15 @@ pub struct Seed {
     pub(crate) limits: Limits,
 }
 
+/// A table of a seed, for telling people what there is.
+#[derive(Debug, Clone)]
+pub struct TableSummary<'a> {
+    pub base_id: String,
+    pub base_name: &'a str,
+    pub name: &'a str,
+    pub record_count: usize,
+}
+
 impl Seed {
     /// Reads a seed file: Airtable's own metadata shape plus records, users, tokens and limits.
     ///
@@ -97,6 +106,18 @@ impl Seed {
     /// Ids and names of the bases.
     pub fn bases(&self) -> impl Iterator<Item = (String, &str)> {
         self.bases.iter().map(|base| (base.id.to_string(), base.name.as_str()))
+    }
+
+    /// What there is, base by base and table by table.
+    pub fn tables(&self) -> impl Iterator<Item = TableSummary<'_>> {
+        self.bases.iter().flat_map(|base| {
+            base.tables.iter().map(|table| TableSummary {
+                base_id: base.id.to_string(),
+                base_name: &base.name,
+                name: &table.name,
+                record_count: table.rows.len(),
+            })
+        })
     }
 
     /// How many records all tables have together.

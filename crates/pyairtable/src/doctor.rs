@@ -1,0 +1,215 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use http::StatusCode;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use service_kit::config::environment;
+use storage::{ApiKeyStore as _, SqliteStore};
+
+use crate::local_key;
+use crate::probe::{self, Answer};
+use crate::settings::Settings;
+
+/// What one check found, in words, and what to do about it.
+enum Finding {
+    Fine(String),
+    Wrong { what: String, advice: String },
+}
+
+impl Finding {
+    fn wrong(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Wrong { what: what.into(), advice: advice.into() }
+    }
+}
+
+/// Checks the data directory, the store, the key, the gateway and, through it, Airtable. Prints a line for each as it goes.
+pub(crate) async fn run() -> anyhow::Result<ExitCode> {
+    let source = environment()?;
+    let settings = Settings::from_source(&source)?;
+    let mut report = Report::default();
+
+    report.add("data directory", data_directory(&settings.data_dir));
+    report.add("store", store(&settings).await);
+    let (key, finding) = api_key(&settings);
+    report.add("API key", finding);
+    let gateway = gateway(&settings.gateway_url).await;
+    let reachable = matches!(gateway, Finding::Fine(_));
+    report.add("airtable-gateway", gateway);
+    report.add(
+        "Airtable",
+        match (reachable, key) {
+            (true, Some(key)) => upstream(&settings.gateway_url, &key).await,
+            (false, _) => {
+                Finding::wrong("not checked: it is reached through the gateway", "mend the gateway first")
+            }
+            (true, None) => Finding::wrong("not checked: that needs an API key", "mend the API key first"),
+        },
+    );
+    Ok(report.finish())
+}
+
+#[derive(Default)]
+struct Report {
+    wrong: usize,
+}
+
+impl Report {
+    fn add(&mut self, subject: &str, finding: Finding) {
+        match finding {
+            Finding::Fine(what) => println!("ok     {subject}: {what}"),
+            Finding::Wrong { what, advice } => {
+                self.wrong += 1;
+                println!("WRONG  {subject}: {what}\n       -> {advice}");
+            }
+        }
+    }
+
+    fn finish(self) -> ExitCode {
+        match self.wrong {
+            0 => {
+                println!("\nEverything is in order.");
+                ExitCode::SUCCESS
+            }
+            wrong => {
+                println!("\n{wrong} of the checks found something wrong.");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn data_directory(path: &Path) -> Finding {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Finding::wrong(
+            format!("{shown} does not exist"),
+            "start once with `pyairtable up`, or set DATA_DIR to where it is",
+        ),
+        Err(error) => {
+            Finding::wrong(format!("{shown}: {error}"), "make it readable for this user, or set DATA_DIR")
+        }
+        Ok(meta) if !meta.is_dir() => {
+            Finding::wrong(format!("{shown} is not a directory"), "set DATA_DIR to a directory")
+        }
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Finding::wrong(
+            format!("{shown} is open to other users (mode {:o})", meta.permissions().mode() & 0o777),
+            format!("it holds keys: chmod 700 {shown}"),
+        ),
+        Ok(_) => Finding::Fine(shown.to_string()),
+    }
+}
+
+async fn store(settings: &Settings) -> Finding {
+    let path = settings.database();
+    if !path.exists() {
+        return Finding::wrong(format!("{} does not exist", path.display()), "`pyairtable up` creates it");
+    }
+    let listed = match SqliteStore::open(&path).await {
+        Ok(store) => store.list().await,
+        Err(error) => Err(error),
+    };
+    match listed {
+        Ok(keys) => Finding::Fine(format!("{}, {} API keys", path.display(), keys.len())),
+        Err(error) => Finding::wrong(
+            format!("{:#}", anyhow::Error::new(error)),
+            "check that the disk is neither full nor read-only; if the file is damaged, restore it from a backup",
+        ),
+    }
+}
+
+/// The key that the tools present: the setting's, else the local one.
+fn api_key(settings: &Settings) -> (Option<String>, Finding) {
+    if let Some(secret) = &settings.api_key {
+        return (
+            Some(secret.current().expose_secret().to_owned()),
+            Finding::Fine("from PYAIRTABLE_API_KEY".to_owned()),
+        );
+    }
+    match local_key::read(&settings.data_dir) {
+        Ok(Some(key)) => {
+            let shown = format!("{}, from {}", key.id(), local_key::path_in(&settings.data_dir).display());
+            (Some(key.expose().to_owned()), Finding::Fine(shown))
+        }
+        Ok(None) => (
+            None,
+            Finding::wrong(
+                "neither PYAIRTABLE_API_KEY nor a local key is there",
+                "start once with `pyairtable up`, or set PYAIRTABLE_API_KEY",
+            ),
+        ),
+        Err(error) => (
+            None,
+            Finding::wrong(format!("{error:#}"), "make the file readable, or delete it to get a new key"),
+        ),
+    }
+}
+
+async fn gateway(url: &str) -> Finding {
+    let start = "start it (`pyairtable up`), or set AIRTABLE_GATEWAY_URL to where it runs";
+    let answer = match probe::get(url, "/health", None).await {
+        Ok(answer) => answer,
+        Err(error) => return Finding::wrong(format!("{url}: {error}"), start),
+    };
+    let text = |name: &str| answer.body[name].as_str().unwrap_or_default().to_owned();
+    if text("service") != "airtable-gateway" {
+        return Finding::wrong(
+            format!("{url} answers, but is no airtable-gateway"),
+            "set AIRTABLE_GATEWAY_URL to the gateway",
+        );
+    }
+    match (answer.status, text("status").as_str()) {
+        (StatusCode::OK, "healthy") => Finding::Fine(format!("{url}, version {}", text("version"))),
+        (_, status) => Finding::wrong(
+            format!("{url} says that it is {status}: {}", failing_checks(&answer.body)),
+            "its log says more; the parts that it names need care",
+        ),
+    }
+}
+
+/// The names of the checks of a health answer that are not well.
+fn failing_checks(body: &Value) -> String {
+    let failing: Vec<&str> = body["checks"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, check)| check["status"] != "healthy")
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if failing.is_empty() { "it names no part".to_owned() } else { failing.join(", ") }
+}
+
+/// Asks the gateway for a real call to Airtable, so that token, network and pacing are checked as callers meet them.
+async fn upstream(url: &str, key: &str) -> Finding {
+    let answer = match probe::get(url, "/api/v1/airtable/test", Some(key)).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Finding::wrong(
+                format!("the gateway did not tell: {error}"),
+                "look into the gateway's log",
+            );
+        }
+    };
+    match answer.status {
+        StatusCode::OK => Finding::Fine(message(&answer)),
+        StatusCode::UNAUTHORIZED => Finding::wrong(
+            "the gateway does not accept the API key",
+            "the key must stand in the gateway's own store: use the same DATA_DIR for both, or set PYAIRTABLE_API_KEY",
+        ),
+        StatusCode::FORBIDDEN => Finding::wrong(
+            message(&answer),
+            "give the API key schema:read, or check the scopes of AIRTABLE_TOKEN",
+        ),
+        StatusCode::TOO_MANY_REQUESTS => Finding::wrong(
+            message(&answer),
+            "another program uses up Airtable's limits with the same token: route it through the gateway",
+        ),
+        _ => Finding::wrong(message(&answer), "check AIRTABLE_TOKEN, AIRTABLE_API_URL and the network"),
+    }
+}
+
+fn message(answer: &Answer) -> String {
+    let said = ["message", "detail", "title"].into_iter().find_map(|name| answer.body[name].as_str());
+    said.map_or_else(|| format!("status {}", answer.status), str::to_owned)
+}

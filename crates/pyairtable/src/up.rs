@@ -1,0 +1,131 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{Context as _, bail};
+use emulators::airtable;
+use service_kit::config::{Reader, Source, environment};
+use service_kit::serve::{Limits, Shutdown, bind, serve};
+use service_kit::telemetry;
+use storage::SqliteStore;
+use tokio::net::TcpListener;
+
+use crate::banner::{Banner, Sample};
+use crate::local_key;
+use crate::settings::database_in;
+
+/// The two settings that say where Airtable is. While neither is set, it is emulated here.
+const AIRTABLE_SETTINGS: [&str; 2] = ["AIRTABLE_TOKEN", "AIRTABLE_API_URL"];
+
+/// Starts the services in this process and serves until SIGINT or SIGTERM; then drains, gateway first: its last requests
+/// still need the emulator.
+pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let source = environment()?;
+    let is_emulated = !AIRTABLE_SETTINGS.iter().any(|name| is_set(&source, name));
+    if seed.is_some() && !is_emulated {
+        bail!(
+            "--seed fills the emulated Airtable, which stays off while AIRTABLE_TOKEN or AIRTABLE_API_URL is set"
+        );
+    }
+    // Both configurations are read before anything starts, so that all their problems are told at once.
+    let options = airtable::Options { seed: seed.map(PathBuf::from), ..airtable::Options::default() };
+    let (mut gateway, emulator) = read(&source, is_emulated.then_some("http://127.0.0.1:8902"), &options)?;
+    telemetry::init("pyairtable", &gateway.log);
+    let shutdown = Shutdown::on_signal().context("cannot listen for signals")?;
+
+    let gateway_listener = bind(gateway.listen, airtable_gateway::LISTEN).await?;
+    let emulator = if is_emulated {
+        let running = start_emulator(emulator).await?;
+        let url = format!("http://{}", running.address);
+        gateway = read(&source, Some(&url), &options)?.0;
+        Some(running)
+    } else {
+        None
+    };
+
+    let database = database_in(&gateway.data_dir);
+    let store =
+        SqliteStore::open(&database).await.with_context(|| format!("cannot open {}", database.display()))?;
+    let key = local_key::ensure(&gateway.data_dir, &store, SystemTime::now()).await?;
+    store.close().await;
+
+    let banner = Banner {
+        gateway: on_this_machine(gateway_listener.local_addr()?),
+        emulator: emulator.as_ref().map(|running| (running.address, running.sample.as_ref())),
+        airtable: gateway.airtable.authority(),
+        key: key.expose(),
+        key_file: &local_key::path_in(&gateway.data_dir),
+    };
+    let banner = banner.to_string();
+    gateway.shutdown = shutdown.clone();
+    let router = airtable_gateway::app(gateway).await?;
+    println!("{banner}");
+    serve(gateway_listener, router, Limits::default(), shutdown).await;
+    if let Some(running) = emulator {
+        running.stop().await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Both configurations from one reader. `airtable_url` stands in for the setting while Airtable is emulated.
+fn read(
+    source: Source<'_>,
+    airtable_url: Option<&str>,
+    options: &airtable::Options,
+) -> anyhow::Result<(airtable_gateway::Config, airtable::Config)> {
+    let overlaid = |name: &str| match airtable_url {
+        Some(url) if name == "AIRTABLE_API_URL" => Some(url.to_owned()),
+        _ => source(name),
+    };
+    let mut settings = Reader::new(&overlaid);
+    let gateway = airtable_gateway::Config::read(&mut settings);
+    let emulator = airtable::Config::read(&mut settings, options);
+    Ok(settings.finish(gateway.zip(emulator))?)
+}
+
+fn is_set(source: Source<'_>, name: &str) -> bool {
+    let has_value = |name: &str| source(name).is_some_and(|value| !value.is_empty());
+    has_value(name) || has_value(&format!("{name}_FILE"))
+}
+
+/// The emulated Airtable of this process.
+struct RunningEmulator {
+    address: SocketAddr,
+    sample: Option<Sample>,
+    shutdown: Shutdown,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl RunningEmulator {
+    async fn stop(self) -> anyhow::Result<()> {
+        self.shutdown.request();
+        self.served.await.context("the emulator ended badly")
+    }
+}
+
+async fn start_emulator(config: airtable::Config) -> anyhow::Result<RunningEmulator> {
+    let listener = bind(config.listen, "AIRTABLE_EMULATOR_LISTEN").await?;
+    let address = on_this_machine(listener.local_addr()?);
+    let sample = Sample::of(&config.seed);
+    let token_file = airtable::token_file(&config.data_dir);
+    let (emulator, _) =
+        config.emulator().with_context(|| format!("cannot keep a token in {}", token_file.display()))?;
+    let shutdown = Shutdown::manual();
+    let served = tokio::spawn(serve_emulator(listener, emulator, shutdown.clone()));
+    Ok(RunningEmulator { address, sample, shutdown, served })
+}
+
+async fn serve_emulator(listener: TcpListener, emulator: airtable::Emulator, shutdown: Shutdown) {
+    serve(listener, airtable::app(&emulator, shutdown.clone()), Limits::default(), shutdown).await;
+}
+
+/// Where a service that may listen everywhere is reached from here.
+fn on_this_machine(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
