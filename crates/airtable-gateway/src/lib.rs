@@ -78,6 +78,8 @@ pub enum StartError {
 pub async fn app(config: Config) -> Result<Router, StartError> {
     let store = Arc::new(SqliteStore::open(&config.data_dir.join("pyairtable.sqlite")).await?);
     let authenticator = Authenticator::new(store.clone(), config.internal_key.clone());
+    service_kit::telemetry::metrics::handle();
+    stats::describe();
     let stats = Arc::<Stats>::default();
     let pacing = if config.pacing { Pacing::on() } else { Pacing::off() };
     let address = config.airtable.to_uri();

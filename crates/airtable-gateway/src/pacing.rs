@@ -178,6 +178,9 @@ async fn drive(shared: Arc<Shared>) {
         let next = shared.serve();
         {
             let mut state = shared.lock();
+            let (interactive, background) = state.schedule.waiting();
+            metrics::gauge!("queue_depth", "class" => "interactive").set(interactive as f64);
+            metrics::gauge!("queue_depth", "class" => "background").set(background as f64);
             if !state.schedule.anyone_waiting() {
                 state.driven = false;
                 return;
@@ -190,6 +193,17 @@ async fn drive(shared: Arc<Shared>) {
             None => shared.changed.notified().await,
         }
     }
+}
+
+/// Shows a pause in the metrics while it lasts.
+async fn measure_pause(shared: Arc<Shared>, over: Instant) {
+    let measure = || {
+        let paused = shared.lock().schedule.paused_lanes(Instant::now());
+        metrics::gauge!("airtable_cooldown_active").set(paused as f64);
+    };
+    measure();
+    tokio::time::sleep_until(over).await;
+    measure();
 }
 
 /// A place in the queue; gone when dropped.
@@ -246,7 +260,9 @@ impl Slot {
     /// The answer is that there were too many calls: everybody on this lane waits for `pause`.
     pub(crate) fn too_many(mut self, pause: Duration) {
         if let Some(held) = self.held.take() {
-            held.shared.lock().schedule.pause(&held.ask.lane, Instant::now() + pause);
+            let over = Instant::now() + pause;
+            held.shared.lock().schedule.pause(&held.ask.lane, over);
+            tokio::spawn(measure_pause(held.shared.clone(), over));
             held.release(true, Some(Instant::now() + WINDOW));
         }
     }

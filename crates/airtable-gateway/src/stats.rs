@@ -97,6 +97,32 @@ impl Stats {
     }
 }
 
+/// Says what the gateway's metrics mean.
+pub(crate) fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("airtable_requests_total", "Calls made to Airtable, by operation and outcome");
+    describe_histogram!(
+        "airtable_request_duration_seconds",
+        Unit::Seconds,
+        "Time from a call to its answer's head"
+    );
+    describe_histogram!(
+        "airtable_slot_wait_seconds",
+        Unit::Seconds,
+        "Time that calls waited for Airtable's limits"
+    );
+    describe_counter!("airtable_429_total", "Times that Airtable said \"too many calls\": should stay 0");
+    describe_gauge!("airtable_cooldown_active", "Bases on which everybody waits after a 429");
+    describe_gauge!("queue_depth", "Calls waiting for Airtable's limits");
+    describe_counter!("cache_requests_total", "Cacheable reads, by what became of them");
+    describe_counter!("retries_total", "Calls made again after a failure");
+    describe_counter!(
+        "retry_budget_exhausted_total",
+        "Failures not repeated because too much was repeated already"
+    );
+    describe_counter!("circuit_transitions_total", "Breakers that opened or closed");
+}
+
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
