@@ -24,7 +24,7 @@ impl Finding {
     }
 }
 
-/// Checks the data directory, the store, the key, the gateway and, through it, Airtable. Prints a line for each as it goes.
+/// Checks the data directory, the store, the key, the services and, through the gateway, Airtable. Prints a line for each as it goes.
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let source = environment()?;
     let settings = Settings::from_source(&source)?;
@@ -34,7 +34,13 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     report.add("store", store(&settings).await);
     let (key, finding) = api_key(&settings);
     report.add("API key", finding);
-    let gateway = gateway(&settings.gateway_url).await;
+    if let Some(address) = settings.emulator {
+        report.add(
+            "airtable-emulator",
+            service("airtable-emulator", &format!("http://{address}"), EMULATOR_ADVICE).await,
+        );
+    }
+    let gateway = service("airtable-gateway", &settings.gateway_url, GATEWAY_ADVICE).await;
     let reachable = matches!(gateway, Finding::Fine(_));
     report.add("airtable-gateway", gateway);
     report.add(
@@ -47,7 +53,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
             (true, None) => Finding::wrong("not checked: that needs an API key", "mend the API key first"),
         },
     );
-    Ok(report.finish())
+    Ok(report.finish(&settings.gateway_url))
 }
 
 #[derive(Default)]
@@ -66,10 +72,15 @@ impl Report {
         }
     }
 
-    fn finish(self) -> ExitCode {
+    fn finish(self, gateway_url: &str) -> ExitCode {
         match self.wrong {
             0 => {
-                println!("\nEverything is in order.");
+                println!("\nEverything is in order. For your clients:");
+                println!("  export AIRTABLE_API_KEY=$(pyairtable keys show-local)");
+                println!("  export AIRTABLE_ENDPOINT_URL={gateway_url}    # airtable.js reads both");
+                println!(
+                    "  Api(os.environ[\"AIRTABLE_API_KEY\"], endpoint_url=\"{gateway_url}\")    # pyairtable in Python"
+                );
                 ExitCode::SUCCESS
             }
             wrong => {
@@ -146,18 +157,18 @@ fn api_key(settings: &Settings) -> (Option<String>, Finding) {
     }
 }
 
-async fn gateway(url: &str) -> Finding {
-    let start = "start it (`pyairtable up`), or set AIRTABLE_GATEWAY_URL to where it runs";
+const EMULATOR_ADVICE: &str = "start it (`pyairtable up`), or set AIRTABLE_EMULATOR_LISTEN to where it runs, or AIRTABLE_TOKEN to use Airtable itself";
+const GATEWAY_ADVICE: &str = "start it (`pyairtable up`), or set AIRTABLE_GATEWAY_URL to where it runs";
+
+/// Asks a service whether it is well. `advice` is for when nothing, or something else, answers there.
+async fn service(name: &str, url: &str, advice: &str) -> Finding {
     let answer = match probe::get(url, "/health", None).await {
         Ok(answer) => answer,
-        Err(error) => return Finding::wrong(format!("{url}: {error}"), start),
+        Err(error) => return Finding::wrong(format!("{url}: {error}"), advice),
     };
     let text = |name: &str| answer.body[name].as_str().unwrap_or_default().to_owned();
-    if text("service") != "airtable-gateway" {
-        return Finding::wrong(
-            format!("{url} answers, but is no airtable-gateway"),
-            "set AIRTABLE_GATEWAY_URL to the gateway",
-        );
+    if text("service") != name {
+        return Finding::wrong(format!("something else answers on {url}"), advice);
     }
     match (answer.status, text("status").as_str()) {
         (StatusCode::OK, "healthy") => Finding::Fine(format!("{url}, version {}", text("version"))),

@@ -1,4 +1,4 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -13,16 +13,13 @@ use tokio::net::TcpListener;
 
 use crate::banner::{Banner, Sample};
 use crate::local_key;
-use crate::settings::database_in;
-
-/// The two settings that say where Airtable is. While neither is set, it is emulated here.
-const AIRTABLE_SETTINGS: [&str; 2] = ["AIRTABLE_TOKEN", "AIRTABLE_API_URL"];
+use crate::settings::{database_in, is_emulated, on_this_machine};
 
 /// Starts the services in this process and serves until SIGINT or SIGTERM; then drains, gateway first: its last requests
 /// still need the emulator.
 pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
     let source = environment()?;
-    let is_emulated = !AIRTABLE_SETTINGS.iter().any(|name| is_set(&source, name));
+    let is_emulated = is_emulated(&source);
     if seed.is_some() && !is_emulated {
         bail!(
             "--seed fills the emulated Airtable, which stays off while AIRTABLE_TOKEN or AIRTABLE_API_URL is set"
@@ -84,11 +81,6 @@ fn read(
     Ok(settings.finish(gateway.zip(emulator))?)
 }
 
-fn is_set(source: Source<'_>, name: &str) -> bool {
-    let has_value = |name: &str| source(name).is_some_and(|value| !value.is_empty());
-    has_value(name) || has_value(&format!("{name}_FILE"))
-}
-
 /// The emulated Airtable of this process.
 struct RunningEmulator {
     address: SocketAddr,
@@ -118,14 +110,4 @@ async fn start_emulator(config: airtable::Config) -> anyhow::Result<RunningEmula
 
 async fn serve_emulator(listener: TcpListener, emulator: airtable::Emulator, shutdown: Shutdown) {
     serve(listener, airtable::app(&emulator, shutdown.clone()), Limits::default(), shutdown).await;
-}
-
-/// Where a service that may listen everywhere is reached from here.
-fn on_this_machine(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
