@@ -1,0 +1,13 @@
+//! The system tests: gateway and emulator together, as their users meet them. Everything here speaks HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
+
+mod bad_luck;
+mod corpus;
+mod load;
+mod own_routes;
+mod process;
+mod rights;
+mod settings;
+mod support;
+mod twins;
