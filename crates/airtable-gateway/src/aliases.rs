@@ -20,7 +20,9 @@ const MOST: usize = 2_048;
 
 /// The names of tables.
 #[derive(Default)]
-pub(crate) struct Aliases(Mutex<HashMap<(String, BaseId), Entry>>);
+pub(crate) struct Aliases(Mutex<Entries>);
+
+type Entries = HashMap<(String, BaseId), Entry>;
 
 struct Entry {
     seen: Seen,
@@ -53,19 +55,24 @@ impl Aliases {
         let mut entries = self.lock();
         let key = (scope.to_owned(), base.clone());
         match entries.get(&key) {
-            Some(entry) if entry.seen == seen && entry.at.elapsed() < LIFE => entry
+            Some(entry) if entry.holds(seen) => entry
                 .tables
                 .as_ref()
                 .and_then(|tables| tables.find(name))
                 .map_or(Lookup::Unknown, Lookup::Known),
             _ => {
-                if entries.len() >= MOST {
-                    entries.clear();
-                }
-                entries.insert(key, Entry { seen, at: Instant::now(), tables: None });
+                remember(&mut entries, key, Entry { seen, at: Instant::now(), tables: None });
                 Lookup::Learn
             }
         }
+    }
+
+    /// The name of a table, as far as it is known; asking causes no learning.
+    pub(crate) fn name_of(&self, scope: &str, base: &BaseId, id: &TableId, seen: Seen) -> Option<String> {
+        let entries = self.lock();
+        let entry = entries.get(&(scope.to_owned(), base.clone())).filter(|entry| entry.holds(seen))?;
+        let mut names = entry.tables.as_ref()?.exact.iter();
+        names.find(|(_, table)| *table == id).map(|(name, _)| name.clone())
     }
 
     /// Learns from a schema that was read in the state `seen`.
@@ -76,11 +83,24 @@ impl Aliases {
             tables.folded.insert(table.name.to_lowercase(), table.id.clone());
         }
         let entry = Entry { seen, at: Instant::now(), tables: Some(tables) };
-        self.lock().insert((scope.to_owned(), base.clone()), entry);
+        remember(&mut self.lock(), (scope.to_owned(), base.clone()), entry);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, BaseId), Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remember(entries: &mut Entries, key: (String, BaseId), entry: Entry) {
+    if entries.len() >= MOST && !entries.contains_key(&key) {
+        entries.clear();
+    }
+    entries.insert(key, entry);
+}
+
+impl Entry {
+    fn holds(&self, seen: Seen) -> bool {
+        self.seen == seen && self.at.elapsed() < LIFE
     }
 }
 
@@ -114,6 +134,37 @@ mod tests {
         assert_eq!(aliases.look_up("t", &base, "TASKS", seen), Lookup::Known(table));
         assert_eq!(aliases.look_up("t", &base, "Other", seen), Lookup::Unknown);
         assert_eq!(aliases.look_up("other", &base, "Tasks", seen), Lookup::Learn);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_id_leads_back_to_the_name_while_that_is_believed() {
+        let aliases = Aliases::default();
+        let base = BaseId::parse("appAAAAAAAAAAAAAA").unwrap();
+        let table = TableId::parse("tblAAAAAAAAAAAAAA").unwrap();
+        let seen = Seen { everything: 1, own: 1 };
+        assert_eq!(aliases.name_of("t", &base, &table, seen), None);
+        assert_eq!(
+            aliases.look_up("t", &base, "Tasks", seen),
+            Lookup::Learn,
+            "asking for an id learns nothing"
+        );
+        aliases.learn("t", &base, &schema("Tasks"), seen);
+        assert_eq!(aliases.name_of("t", &base, &table, seen).as_deref(), Some("Tasks"));
+        assert_eq!(aliases.name_of("other", &base, &table, seen), None);
+        assert_eq!(aliases.name_of("t", &base, &table, Seen { own: 2, ..seen }), None);
+        tokio::time::advance(LIFE).await;
+        assert_eq!(aliases.name_of("t", &base, &table, seen), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_number_of_remembered_bases_is_bounded_however_they_are_learnt() {
+        let aliases = Aliases::default();
+        let base = BaseId::parse("appAAAAAAAAAAAAAA").unwrap();
+        let seen = Seen { everything: 1, own: 1 };
+        for token in 0..3 * MOST {
+            aliases.learn(&format!("t{token}"), &base, &schema("Tasks"), seen);
+        }
+        assert!(aliases.lock().len() <= MOST);
     }
 
     #[tokio::test(start_paused = true)]

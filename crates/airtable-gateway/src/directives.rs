@@ -46,7 +46,7 @@ impl Directives {
 
     /// Whether an answer of this age, fresh for `fresh_for` in all, will do.
     pub(crate) fn accept(&self, age: Duration, fresh_for: Duration) -> bool {
-        let fresh_after = age + self.min_fresh.unwrap_or_default();
+        let fresh_after = age.saturating_add(self.min_fresh.unwrap_or_default());
         !self.no_cache && fresh_after < fresh_for && self.max_age.is_none_or(|oldest| age <= oldest)
     }
 
@@ -162,6 +162,8 @@ mod tests {
         assert!(!of("max-age=10").accept(secs(11), secs(30)));
         assert!(!of("min-fresh=10").accept(secs(21), secs(30)));
         assert!(of("max-age=soon, private").accept(secs(1), secs(30)));
+        assert!(!of("min-fresh=18446744073709551615").accept(secs(1), secs(30)));
+        assert!(of("max-age=18446744073709551615").accept(secs(1), secs(30)));
         assert!(of("only-if-cached, no-store").only_if_cached);
         let pragma = HeaderMap::from_iter([(PRAGMA, HeaderValue::from_static("no-cache"))]);
         assert!(Directives::of(&pragma).no_cache);

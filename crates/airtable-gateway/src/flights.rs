@@ -63,16 +63,23 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Self { entries: Arc::new(Mutex::new(Entries { by_key: HashMap::new(), last: 0 })) }
     }
 
-    /// Joins the flight of this key, or begins it with the future that `begin` makes.
-    pub(crate) fn join<F>(&self, key: &str, begin: impl FnOnce(Arc<Progress>) -> F) -> Flight<T>
+    /// Joins the flight of this key, or one of its `twin`, or begins one with the future that `begin` makes.
+    pub(crate) fn join<F>(
+        &self,
+        key: &str,
+        twin: Option<&str>,
+        begin: impl FnOnce(Arc<Progress>) -> F,
+    ) -> Flight<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.by_key.get(key)
-            && let Some(landed) = entry.landed.upgrade()
-        {
-            return Flight { landed, progress: entry.progress.clone(), collapsed: true };
+        for key in [Some(key), twin].into_iter().flatten() {
+            if let Some(entry) = entries.by_key.get(key)
+                && let Some(landed) = entry.landed.upgrade()
+            {
+                return Flight { landed, progress: entry.progress.clone(), collapsed: true };
+            }
         }
         entries.last += 1;
         let number = entries.last;
@@ -167,7 +174,7 @@ mod tests {
         let begun = Arc::new(AtomicUsize::new(0));
         let join = || {
             let begun = begun.clone();
-            flights.join("k", |_| async move {
+            flights.join("k", None, |_| async move {
                 sleep(Duration::from_secs(1)).await;
                 begun.fetch_add(1, Ordering::Relaxed)
             })
@@ -186,9 +193,9 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
             7
         };
-        let leader = tokio::spawn(flights.join("k", slow).landed);
+        let leader = tokio::spawn(flights.join("k", None, slow).landed);
         tokio::task::yield_now().await;
-        let follower = flights.join("k", slow);
+        let follower = flights.join("other", Some("k"), slow);
         leader.abort();
         assert_eq!(follower.landed.await, Some(7));
     }
@@ -197,7 +204,7 @@ mod tests {
     async fn when_the_last_waiter_has_gone_the_work_is_aborted() {
         let flights = Flights::new();
         let (alive, dropped) = oneshot::channel::<()>();
-        let flight = flights.join("k", |_| async move {
+        let flight = flights.join("k", None, |_| async move {
             let _alive = alive;
             sleep(Duration::from_secs(1_000)).await;
         });
@@ -210,6 +217,6 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_lands_as_nothing() {
         let flights = Flights::<u8>::new();
-        assert_eq!(flights.join("k", |_| async { panic!("on purpose") }).landed.await, None);
+        assert_eq!(flights.join("k", None, |_| async { panic!("on purpose") }).landed.await, None);
     }
 }

@@ -46,6 +46,8 @@ struct Inner {
     upstream: Upstream,
     stats: Arc<Stats>,
     clock: Clock,
+    /// Whether the cache is switched on.
+    keeps: bool,
 }
 
 /// A read to answer.
@@ -68,6 +70,9 @@ pub(crate) struct Served {
 /// A key of the cache, and what is needed to fill it.
 struct Place {
     key: String,
+    /// Where the same answer may be kept as well: under the table's name if it was read before the name's meaning was
+    /// known.
+    twin: Option<String>,
     normal_form: String,
 }
 
@@ -81,7 +86,8 @@ impl Reads {
         clock: Clock,
     ) -> Self {
         let (flights, aliases) = (Flights::new(), Aliases::default());
-        Self(Arc::new(Inner { cache, versions, flights, aliases, upstream, stats, clock }))
+        let keeps = cache.usage().max_bytes > 0;
+        Self(Arc::new(Inner { cache, versions, flights, aliases, upstream, stats, clock, keeps }))
     }
 
     /// Answers a cacheable read by `deadline`.
@@ -103,7 +109,7 @@ impl Reads {
     async fn answer(&self, caller: &Caller, read: Read, deadline: Instant) -> Result<Served, Trouble> {
         let place = self.place(caller, &read).await;
         let kept = match &place {
-            Some(place) => self.0.cache.get(&place.key).await.and_then(Answer::decode).map(Arc::new),
+            Some(place) => self.kept_at(place).await,
             None => None,
         };
         let now = (self.0.clock)();
@@ -155,10 +161,22 @@ impl Reads {
         }
         let answer = outcome?;
         let now = (self.0.clock)();
-        let stored = keeps && !answer.life.fresh.is_zero();
+        let stored = keeps && self.0.keeps && !answer.life.fresh.is_zero();
         let ttl = stored.then(|| answer.ttl(now));
         let status = CacheStatus { source, collapsed, stored, ttl };
         Ok(Served { age: answer.age(now), answer, status })
+    }
+
+    /// What is kept for this place: the younger of two.
+    async fn kept_at(&self, place: &Place) -> Option<Arc<Answer>> {
+        let mut kept = self.0.cache.get(&place.key).await.and_then(Answer::decode);
+        if let Some(twin) = &place.twin
+            && let Some(other) = self.0.cache.get(twin).await.and_then(Answer::decode)
+            && kept.as_ref().is_none_or(|kept| kept.received < other.received)
+        {
+            kept = Some(other);
+        }
+        kept.map(Arc::new)
     }
 
     fn kept(&self, answer: Arc<Answer>, source: Source, now: SystemTime) -> Served {
@@ -176,14 +194,17 @@ impl Reads {
                 this.fetch(&caller, &read, "", deadline, &progress).await
             });
         };
-        let key = place.key.clone();
+        let (key, twin) = (place.key.clone(), place.twin.clone());
+        // Who insists on Airtable's own word may not share one that was asked for before; and what is not to be kept is
+        // nobody else's.
+        let alone = source == Source::Request || read.directives.no_store;
         let begin = move |progress| async move { this.fill(caller, read, place, progress).await };
-        // Who insists on Airtable's own word may not share one that was asked for before.
-        if source == Source::Request { self.0.flights.fresh(begin) } else { self.0.flights.join(&key, begin) }
+        if alone { self.0.flights.fresh(begin) } else { self.0.flights.join(&key, twin.as_deref(), begin) }
     }
 
     /// Fetches a new answer while nobody waits for it.
     fn refresh(&self, caller: &Caller, read: Read, place: Place) {
+        let read = Read { directives: Directives::default(), ..read };
         let caller = Caller { class: Class::Background, ..caller.clone() };
         let flight = self.fly(&caller, read, Some(place), Source::Expired);
         if !flight.collapsed {
@@ -242,26 +263,42 @@ impl Reads {
         let body = (read.out.method == Method::POST).then_some(&read.out.body[..]);
         let normal_form = normal_form(&read.call, read.out.target.query(), body)?;
         let Seen { everything, own } = self.0.versions.seen(read.call.base.as_ref()).await?;
-        let table = self.table(caller, read).await;
+        let (table, twin) = self.table(caller, read).await;
         let scope = &caller.credential.scope;
         let base = read.call.base.as_ref().map_or("", |base| base.as_str());
-        // Each part but the last is free of line breaks, so no two requests write the same text.
-        let text =
-            format!("{scope}\n{base}\n{everything}.{own}\n{}\n{normal_form}", table.replace('\n', "\\n"));
-        Some(Place { key: format!("v1:{base}:{}", hex::encode(Sha256::digest(text))), normal_form })
+        let key = |table: String| {
+            // Each part but the last is free of line breaks, so no two requests write the same text.
+            let table = table.replace('\n', "\\n");
+            let text = format!("{scope}\n{base}\n{everything}.{own}\n{table}\n{normal_form}");
+            format!("v1:{base}:{}", hex::encode(Sha256::digest(text)))
+        };
+        Some(Place { key: key(table), twin: twin.map(key), normal_form })
     }
 
-    /// The table as it stands in the key: its id, if the name's meaning is known.
-    async fn table(&self, caller: &Caller, read: &Read) -> String {
-        let (Some(base), Some(table)) = (&read.call.base, &read.call.table) else { return String::new() };
-        let TableKey::Name(name) = table else { return format!("id:{table}") };
-        let Some(seen) = self.0.versions.schema_seen(base).await else { return format!("name:{name}") };
-        match self.0.aliases.look_up(&caller.credential.scope, base, name, seen) {
-            Lookup::Known(id) => return format!("id:{id}"),
-            Lookup::Unknown => {}
-            Lookup::Learn => self.learn_names(caller, base),
+    /// The table as it stands in the key: its id, if the name's meaning is known. Then also as it stood there before it
+    /// was: the first read by name waits for nobody, so its answer is kept under the name.
+    async fn table(&self, caller: &Caller, read: &Read) -> (String, Option<String>) {
+        let (Some(base), Some(table)) = (&read.call.base, &read.call.table) else {
+            return Default::default();
+        };
+        let (scope, seen) = (&caller.credential.scope, self.0.versions.schema_seen(base).await);
+        match (table, seen) {
+            (TableKey::Id(id), Some(seen)) => {
+                let name = self.0.aliases.name_of(scope, base, id, seen);
+                (format!("id:{id}"), name.map(|name| format!("name:{name}")))
+            }
+            (TableKey::Name(name), Some(seen)) => {
+                let by_name = format!("name:{name}");
+                match self.0.aliases.look_up(scope, base, name, seen) {
+                    Lookup::Known(id) => return (format!("id:{id}"), Some(by_name)),
+                    Lookup::Unknown => {}
+                    Lookup::Learn => self.learn_names(caller, base),
+                }
+                (by_name, None)
+            }
+            (TableKey::Id(id), None) => (format!("id:{id}"), None),
+            (TableKey::Name(name), None) => (format!("name:{name}"), None),
         }
-        format!("name:{name}")
     }
 
     /// Reads the schema beside the read that met an unknown name, without delaying it.

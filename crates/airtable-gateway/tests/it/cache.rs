@@ -122,18 +122,22 @@ async fn a_name_and_an_id_share_an_answer_once_the_name_is_known() {
     let upstream = free_emulator().await;
     let gateway = Gateway::before(upstream).await;
     let (by_name, by_id) = (format!("/v0/{BASE}/Tasks%20%2F%202026"), format!("/v0/{BASE}/{TABLE}"));
-    gateway.get(&by_name).await;
+    assert_eq!(gateway.get(&by_name).await.cache(), "fwd=miss");
+    assert_eq!(gateway.get(&by_name).await.cache(), "hit", "whether or not the name is known by now");
     // The schema is read beside the first read; wait for it.
-    for _ in 0..100 {
-        let log = emulator_json(upstream, "/__emulator/requests").await;
-        if log["requests"].as_array().unwrap().len() == 2 {
+    for _ in 0..1_000 {
+        if gateway.get_with(&by_id, &[("cache-control", "only-if-cached")]).await.cache() == "hit" {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    gateway.get(&by_id).await;
+    assert_eq!(gateway.get(&by_id).await.cache(), "hit");
     assert_eq!(gateway.get(&by_name).await.cache(), "hit");
+    let fresh = gateway.get_with(&by_id, &[("cache-control", "no-cache")]).await;
+    assert_eq!(fresh.cache(), "fwd=request");
+    assert_eq!(gateway.get(&by_name).await.cache(), "hit");
+    let log = emulator_json(upstream, "/__emulator/requests").await;
+    assert_eq!(log["requests"].as_array().unwrap().len(), 3, "two listings and a schema: {log}");
     assert_eq!(gateway.get(&format!("/v0/{BASE}/TASKS%20%2F%202026")).await.cache(), "hit");
     let schema = gateway.get(&format!("/v0/meta/bases/{BASE}/tables")).await;
     assert_eq!(schema.cache(), "hit", "it was read already");
@@ -179,6 +183,21 @@ async fn the_same_read_at_the_same_time_is_one_call_and_survives_its_leader() {
         assert!(answer.header("cache-status").contains("collapsed"), "{answer:?}");
     }
     assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn who_wants_nothing_kept_does_not_decide_for_those_who_ask_at_the_same_time() {
+    let upstream = Scripted::start(|n, _| Act::After(200, Box::new(page(n)))).await;
+    let gateway = Arc::new(Gateway::before(upstream.address).await);
+    let target = format!("/v0/{BASE}/{TABLE}");
+    let discreet = tokio::spawn({
+        let (gateway, target) = (gateway.clone(), target.clone());
+        async move { gateway.get_with(&target, &[("cache-control", "no-store")]).await }
+    });
+    upstream.wait_for(1).await;
+    assert!(gateway.get(&target).await.header("cache-status").contains("stored"));
+    assert!(!discreet.await.unwrap().header("cache-status").contains("stored"));
+    assert_eq!(gateway.get(&target).await.cache(), "hit");
 }
 
 #[tokio::test]
@@ -266,6 +285,7 @@ async fn a_cache_of_no_size_is_no_cache() {
     let upstream = Scripted::start(|n, _| page(n)).await;
     let gateway = Gateway::with(upstream.address, &[("PACING", "off"), ("CACHE_MAX_BYTES", "0")]).await;
     for _ in 0..2 {
-        assert_eq!(gateway.get(&format!("/v0/{BASE}/{TABLE}")).await.cache(), "fwd=miss");
+        let answer = gateway.get(&format!("/v0/{BASE}/{TABLE}")).await;
+        assert_eq!(answer.header("cache-status"), "pyairtable; fwd=miss; fwd-status=200");
     }
 }
