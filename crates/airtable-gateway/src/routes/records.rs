@@ -27,6 +27,7 @@ struct Listed {
     /// Only when the listing is complete: how many records there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<usize>,
+    /// Only together with `offset`: a list that ends because `max_records` is reached may have nothing to go on with.
     #[serde(rename = "hasMore")]
     has_more: bool,
 }
@@ -212,13 +213,16 @@ async fn list(own: Own, base: &str, table: &str, ask: Ask) -> Result<Response, A
     let mut how = How::default();
     let mut wire = ask.wire();
     let page_size = u64::from(calls::PAGE);
-    // Whole pages show by their offset whether there is more; otherwise one record more than wanted does, which costs no
-    // page more.
-    let wanted = ask.max_records.map(|most| (most, most % page_size == 0 || most < page_size));
+    // Pages of equal size end with an offset to go on with. Where there are none, one record more than wanted shows
+    // whether the list is complete, which costs no page more.
+    let wanted = ask.max_records.map(|most| {
+        let pages = most.div_ceil(page_size);
+        (most, most % pages == 0, most / pages)
+    });
     match wanted {
         None => wire.page_size = ask.page_size,
-        Some((most, true)) => wire.page_size = u32::try_from(most.min(page_size)).ok(),
-        Some((most, false)) => wire.max_records = Some(most + 1),
+        Some((_, true, size)) => wire.page_size = u32::try_from(size).ok(),
+        Some((most, false, _)) => wire.max_records = Some(most + 1),
     }
     let is_from_start = wire.offset.is_none();
     let mut records: Vec<Record> = Vec::new();
@@ -228,18 +232,19 @@ async fn list(own: Own, base: &str, table: &str, ask: Ask) -> Result<Response, A
         let is_empty = page.records.is_empty();
         records.extend(page.records);
         wire.offset = page.offset.filter(|offset| !offset.is_empty());
-        let enough = wanted.is_none_or(|(most, whole)| whole && records.len() as u64 >= most);
+        let enough = wanted.is_none_or(|(most, equal, _)| equal && records.len() as u64 >= most);
         if enough || wire.offset.is_none() || is_empty {
             break;
         }
     }
-    let mut has_more = wire.offset.is_some();
-    if let Some((most, _)) = wanted {
+    let has_more = wire.offset.is_some();
+    let mut is_complete = !has_more;
+    if let Some((most, ..)) = wanted {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        has_more |= records.len() > most;
+        is_complete &= records.len() <= most;
         records.truncate(most);
     }
-    let total = (is_from_start && !has_more).then_some(records.len());
+    let total = (is_from_start && is_complete).then_some(records.len());
     let listed = Listed { records, offset: wire.offset, total, has_more };
     own.json(StatusCode::OK, &listed, how)
 }

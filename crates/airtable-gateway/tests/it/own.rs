@@ -52,12 +52,20 @@ async fn a_listing_gives_a_page_or_as_many_records_as_are_asked_for() {
     };
     assert_eq!(list("").await, (100, json!(true), Value::Null, true));
     assert_eq!(list("page_size=7").await, (7, json!(true), Value::Null, true));
-    assert_eq!(list("max_records=120").await, (120, json!(true), Value::Null, false));
+    assert_eq!(list("max_records=120").await, (120, json!(true), Value::Null, true));
     assert_eq!(list("max_records=200").await, (200, json!(true), Value::Null, true));
-    assert_eq!(list("max_records=249").await, (249, json!(true), Value::Null, false));
+    // No equal pages, so no offset to go on with: "more" would send old clients back to the first page.
+    assert_eq!(list("max_records=115").await, (115, json!(false), Value::Null, false));
+    assert_eq!(list("max_records=248").await, (248, json!(false), Value::Null, false));
+    assert_eq!(list("max_records=249").await, (249, json!(true), Value::Null, true));
     assert_eq!(list("max_records=250").await, (250, json!(false), json!(250), false));
     assert_eq!(list("max_records=1000").await, (250, json!(false), json!(250), false));
     assert_eq!(list("max_records=3").await, (3, json!(true), Value::Null, true));
+    let first = gateway.get(&format!("{}?max_records=120", records())).await.json();
+    let offset = first["offset"].as_str().unwrap().replace('/', "%2F");
+    let rest = gateway.get(&format!("{}?max_records=200&offset={offset}", records())).await.json();
+    assert_eq!(rest["records"].as_array().unwrap().len(), 130);
+    assert_eq!((&rest["records"][0]["fields"]["N"], &rest["hasMore"]), (&json!(120), &json!(false)));
     let sorted = gateway.get(&format!("{}?sort=-N&max_records=1&fields=N", records())).await.json();
     assert_eq!(sorted["records"][0]["fields"], json!({"N": 249}));
     let by_body = gateway
