@@ -140,8 +140,10 @@ impl Shared {
     fn body(&self, status: &str) -> Value {
         let checks: Map<_, _> =
             self.checks.iter().map(|check| (check.name().to_owned(), check.report())).collect();
-        let mut body =
-            json!({"status": status, "service": self.service, "version": self.version, "checks": checks});
+        let timestamp = format!("{:.3}", jiff::Timestamp::now());
+        let mut body = json!({
+            "status": status, "service": self.service, "version": self.version, "timestamp": timestamp, "checks": checks,
+        });
         if let Value::Object(members) = &mut body {
             members.extend(self.facts.clone());
         }

@@ -82,6 +82,11 @@ async fn a_body_has_names_and_states_and_no_reasons() {
     let body = answer.json();
     assert_eq!((&body["service"], &body["version"]), (&"example".into(), &"1.2.3".into()));
     assert_eq!(body["emulated"], true);
+    for target in ["/health", "/ready"] {
+        let timestamp = service.get(target).await.json()["timestamp"].as_str().unwrap().to_owned();
+        let age = jiff::Timestamp::now().duration_since(timestamp.parse().unwrap());
+        assert!(age.as_secs().abs() < 60 && timestamp.ends_with('Z'), "{target}: {timestamp}");
+    }
     assert_eq!(body["checks"]["database"]["status"], "unhealthy");
     assert!(
         body["checks"]["database"]["since"].is_string()
