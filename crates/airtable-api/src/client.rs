@@ -30,6 +30,9 @@ pub type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
 /// Longest answer that a typed call reads. A page of a hundred rich records is a few MiB.
 const ANSWER_LIMIT: usize = 64 << 20;
 
+/// Seconds; more is a mistake, and would overflow the clocks it is added to.
+const LONGEST_RETRY_AFTER: u64 = 86_400;
+
 /// A body that is there already.
 pub fn full_body(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
@@ -166,7 +169,8 @@ where
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-/// The seconds form of `Retry-After`; the date form is not used by Airtable and counts as absent.
+/// The seconds form of `Retry-After`, a day at most; the date form is not used by Airtable and counts as absent.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)))
 }

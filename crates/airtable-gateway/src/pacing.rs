@@ -93,6 +93,11 @@ impl Pacing {
         Self { shared: None }
     }
 
+    /// Whether anybody is ever made to wait.
+    pub(crate) fn is_on(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Waits for a slot until `deadline`. Dropping the future gives the place in the queue back.
     ///
     /// Fails at once if the lane is paused beyond `deadline`.

@@ -401,7 +401,8 @@ impl Upstream {
         };
         let said = retry_after(&head.headers);
         let verdict = match head.status.as_u16() {
-            429 if failure.is_quota() => Verdict::Fine,
+            // Without pacing nobody would wait before it is sent again.
+            429 if failure.is_quota() || !inner.pacing.is_on() => Verdict::Fine,
             429 => {
                 let pause = said.unwrap_or(airtable_api::PENALTY).clamp(PAUSE_LEAST, PAUSE_MOST);
                 inner.stats.too_many();

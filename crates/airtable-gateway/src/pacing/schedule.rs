@@ -41,6 +41,8 @@ pub(super) struct Schedule {
     /// Lanes with somebody waiting, the one to be served next first.
     turns: VecDeque<Lane>,
     last_ticket: Ticket,
+    /// Lanes and owners that were left when idle ones were last forgotten.
+    left: usize,
 }
 
 impl Schedule {
@@ -67,6 +69,7 @@ impl Schedule {
     /// Everybody whose turn it is at `now`, in the order of their turns. Lanes take turns as well, because they share
     /// the owner's slots.
     pub(super) fn grant(&mut self, now: Instant) -> Vec<Grant> {
+        self.forget_idle(now);
         let mut grants = Vec::new();
         let mut blocked = VecDeque::new();
         while let Some(lane) = self.turns.pop_front() {
@@ -98,7 +101,6 @@ impl Schedule {
         if let Some(owner) = self.owners.get_mut(&ask.owner) {
             owner.release(free_at);
         }
-        self.forget_idle();
     }
 
     /// Nobody sends on this lane before `until`; then one call goes first to see whether the others may follow.
@@ -156,12 +158,12 @@ impl Schedule {
         pause + Duration::from_secs((waiting / queue.gate.slots) as u64)
     }
 
-    fn forget_idle(&mut self) {
-        if self.lanes.len() > FORGET_ABOVE {
-            self.lanes.retain(|_, queue| !queue.is_empty() || !queue.gate.is_idle());
-        }
-        if self.owners.len() > FORGET_ABOVE {
-            self.owners.retain(|_, gate| !gate.is_idle());
+    /// Looks through all of them only when there are twice as many as the last time, so that it costs little per call.
+    fn forget_idle(&mut self, now: Instant) {
+        if self.lanes.len() + self.owners.len() > FORGET_ABOVE.max(2 * self.left) {
+            self.lanes.retain(|_, queue| !queue.is_empty() || !queue.gate.is_idle(now));
+            self.owners.retain(|_, gate| !gate.is_idle(now));
+            self.left = self.lanes.len() + self.owners.len();
         }
     }
 }
@@ -233,8 +235,14 @@ impl Gate {
         if self.is_full(now) { self.cooling.peek().map(|Reverse(at)| *at) } else { None }
     }
 
-    fn is_idle(&self) -> bool {
-        self.busy == 0 && self.cooling.is_empty() && self.pause.is_none()
+    /// Whether forgetting it changes nothing, but that no call goes ahead of the others after a pause.
+    fn is_idle(&self, now: Instant) -> bool {
+        let open = match self.pause {
+            None => true,
+            Some(Pause::Until(until)) => until <= now,
+            Some(Pause::Probing(_)) => false,
+        };
+        open && self.busy == 0 && self.cooling.iter().all(|Reverse(at)| *at <= now)
     }
 }
 
@@ -413,6 +421,21 @@ mod tests {
         }
         assert_eq!(order.iter().position(|t| *t == first), Some(4), "{order:?}");
         assert_eq!(order.iter().position(|t| *t == second), Some(9), "{order:?}");
+    }
+
+    #[test]
+    fn lanes_that_nobody_uses_any_more_are_forgotten() {
+        let mut schedule = Schedule::default();
+        let mut now = Instant::now();
+        for n in 0..10 * FORGET_ABOVE {
+            let who =
+                Ask { owner: format!("token{n}").into(), ..ask(&format!("app{n}"), "p", Class::Interactive) };
+            schedule.enqueue(&who);
+            assert_eq!(schedule.grant(now).len(), 1);
+            schedule.release(&who, false, true, Some(now + Duration::from_secs(1)));
+            now += Duration::from_millis(5);
+        }
+        assert!(schedule.lanes.len() <= FORGET_ABOVE && schedule.owners.len() <= FORGET_ABOVE);
     }
 
     #[test]

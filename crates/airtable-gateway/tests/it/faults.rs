@@ -170,6 +170,27 @@ async fn who_cannot_wait_out_a_pause_is_told_its_length() {
 }
 
 #[tokio::test]
+async fn an_absurd_wait_is_no_reason_to_fall_over() {
+    let forever = [("retry-after", "18446744073709551615")];
+    let upstream = Scripted::start(move |_, _| Act::with(503, &forever, RETRIABLE)).await;
+    let gateway = Gateway::before(upstream.address).await;
+    for answer in [gateway.get(&target()).await, gateway.post(&target(), json!({})).await] {
+        assert_eq!((answer.status, answer.text()), (StatusCode::SERVICE_UNAVAILABLE, RETRIABLE));
+    }
+    let own = gateway.get("/api/v1/airtable/bases").await;
+    assert_eq!(own.status, StatusCode::SERVICE_UNAVAILABLE, "{own:?}");
+}
+
+#[tokio::test]
+async fn without_pacing_a_429_is_passed_on_rather_than_asked_for_again_and_again() {
+    let upstream = Scripted::start(|_, _| Act::json(429, LIMIT)).await;
+    let gateway = Gateway::before(upstream.address).await;
+    assert_eq!(gateway.get(&target()).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(gateway.post(&target(), json!({})).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_used_up_monthly_quota_is_passed_on_at_once() {
     let upstream = Scripted::start(|_, _| Act::json(429, QUOTA)).await;
     let gateway = Gateway::with(upstream.address, &[]).await;
