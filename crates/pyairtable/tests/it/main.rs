@@ -5,6 +5,7 @@
 mod bad_luck;
 mod corpus;
 mod load;
+mod offline;
 mod own_routes;
 mod process;
 mod rights;
