@@ -4,6 +4,7 @@
 
 mod bad_luck;
 mod corpus;
+mod freshness;
 mod load;
 mod offline;
 mod own_routes;

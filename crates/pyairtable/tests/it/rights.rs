@@ -1,8 +1,9 @@
 //! A key limited to one base reaches no other, by no route, no spelling, no cached answer.
 
 use crate::support::client::{Call, Client};
-use crate::support::seeds::{no_limits, plain_base, seed};
-use crate::support::system::System;
+use crate::support::scripted::Scripted;
+use crate::support::seeds::{TOKEN, no_limits, plain_base, seed};
+use crate::support::system::{Gateway, System};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -225,6 +226,101 @@ async fn scopes_are_asked_for_by_both_dialects() {
     }
     let untouched = system.emulator.client().get(format!("/v0/{OURS}/Rows")).await.ok().json();
     assert_eq!(untouched["records"].as_array().unwrap().len(), 3);
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_caller_shows_as_credential_never_leaves_the_gateway() {
+    let upstream = Scripted::start().await;
+    let gateway = Gateway::start(upstream.address, &[("PACING", "off")]).await;
+    upstream.answers_json("200 OK", r#"{"records":[]}"#);
+    let nobody = Client::new(gateway.address, "");
+    for call in [
+        Call::get(format!("/v0/{OURS}/Rows?pageSize=1")),
+        Call::post(format!("/v0/{OURS}/Rows/listRecords"), json!({"pageSize": 2})),
+        Call::post(format!("/v0/{OURS}/Rows"), json!({"fields": {}})),
+        Call::get(format!("/v0/{OURS}/Rows/{THEIR_RECORD}/comments")),
+        Call::get(format!("/api/v1/airtable/bases/{OURS}/tables/Rows/records?page_size=3")),
+    ] {
+        for header in ["authorization", "x-api-key"] {
+            let key = gateway.full_key.clone();
+            let value = if header == "authorization" { format!("Bearer {key}") } else { key };
+            let call = call
+                .clone()
+                .header(header, value)
+                .header("cache-control", "no-cache")
+                .header("x-hop", "for this hop only")
+                .header("connection", "x-hop")
+                .header("cookie", "session=secret");
+            upstream.seen();
+            nobody.send(call).await;
+            let heads = upstream.seen();
+            assert!(!heads.is_empty());
+            for head in heads.iter().map(|head| head.to_ascii_lowercase()) {
+                assert!(
+                    head.contains(&format!("authorization: bearer {}", TOKEN.to_ascii_lowercase())),
+                    "{head}"
+                );
+                for unwanted in ["pya_live", "x-api-key", "x-pyairtable-principal", "x-hop", "proxy-"] {
+                    assert!(!head.contains(unwanted), "{unwanted}: {head}");
+                }
+            }
+        }
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_principal_gives_no_right() {
+    let system = two_bases().await;
+    let nobody = Client::new(system.gateway.address, "");
+    let path = format!("/v0/{THEIRS}/Rows");
+    for forged in ["x", "e30.e30", r#"{"key_id":"a","scopes":["records:read"],"bases":null}"#] {
+        let alone = nobody.send(Call::get(&path).header("x-pyairtable-principal", forged)).await;
+        assert_eq!(alone.status, 401, "{}", alone.text());
+        let limited = limited_client(&system).await;
+        let beside_a_key = limited.send(Call::get(&path).header("x-pyairtable-principal", forged)).await;
+        assert!(matches!(beside_a_key.status, 400 | 401 | 403), "{}", beside_a_key.text());
+    }
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_airtable_are_passed_through_only_when_that_is_switched_on() {
+    const LIMITED: &str = "patLimited0000001.limited";
+    let mut seeds = seed(
+        vec![plain_base(OURS, "Ours", "our row", 3), plain_base(THEIRS, SECRET, SECRET, 3)],
+        no_limits(),
+    );
+    let token = json!({"token": LIMITED, "scopes": ["data.records:read", "schema.bases:read"], "bases": [OURS], "user": "usrSystem00000001"});
+    seeds["tokens"].as_array_mut().unwrap().push(token);
+    let system = System::start(seeds.clone(), &[("PACING", "off")]).await;
+    assert_eq!(system.gateway.client_with(LIMITED).get(format!("/v0/{OURS}/Rows")).await.status, 401);
+    system.stop().await;
+
+    let system = System::start(seeds, &[("PACING", "off"), ("GATEWAY_PASSTHROUGH", "true")]).await;
+    let (full, limited) = (system.gateway.client_with(TOKEN), system.gateway.client_with(LIMITED));
+    for _ in 0..2 {
+        for path in [format!("/v0/{THEIRS}/Rows"), format!("/v0/{THEIRS}/Rows/{THEIR_RECORD}")] {
+            full.get(&path).await.ok();
+            system.gateway.client().get(&path).await.ok();
+            let hidden = limited.get(&path).await;
+            assert_eq!(hidden.status, 403, "{path}: {}", hidden.text());
+            assert!(!hidden.text().contains(SECRET));
+        }
+        limited.get(format!("/v0/{OURS}/Rows")).await.ok();
+        let bases = limited.get("/v0/meta/bases").await.ok().text();
+        assert!(bases.contains(OURS) && !bases.contains(THEIRS), "{bases}");
+        assert!(full.get("/v0/meta/bases").await.ok().text().contains(THEIRS));
+    }
+    assert!(limited.get(format!("/v0/{OURS}/Rows")).await.ok().is_cache_hit());
+    // A write with one credential shows to the other.
+    full.post(format!("/v0/{OURS}/Rows"), json!({"fields": {"Name": "new"}})).await.ok();
+    assert!(limited.get(format!("/v0/{OURS}/Rows")).await.ok().text().contains("\"new\""));
+    assert_eq!(
+        system.gateway.client_with("patNobody00000001.nobody").get("/v0/meta/whoami").await.status,
+        401
+    );
     system.stop().await;
 }
 

@@ -35,7 +35,7 @@ impl Scripted {
         ));
     }
 
-    /// The request lines since the last call, in order.
+    /// The heads of the requests since the last call, in order; each begins with its request line.
     pub(crate) fn seen(&self) -> Vec<String> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
@@ -64,8 +64,8 @@ async fn answer_one(mut stream: TcpStream, answer: Arc<Mutex<Vec<u8>>>, seen: Ar
             break;
         }
     }
-    let line = received.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    seen.lock().unwrap().push(String::from_utf8_lossy(line).into_owned());
+    let head = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(received.len());
+    seen.lock().unwrap().push(String::from_utf8_lossy(&received[..head]).into_owned());
     let bytes = answer.lock().unwrap().clone();
     let _ = stream.write_all(&bytes).await;
     let _ = stream.shutdown().await;

@@ -108,11 +108,7 @@ impl Gateway {
             ("AIRTABLE_TOKEN", TOKEN.to_owned()),
         ]);
         given.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let source = |name: &str| given.get(name).cloned();
-        let mut reader = Reader::new(&source);
-        let config = airtable_gateway::Config::read(&mut reader);
-        let config = reader.finish(config).expect("the settings are right");
-        let router = airtable_gateway::app(config).await.expect("the gateway starts");
+        let router = airtable_gateway::app(configuration(&given)).await.expect("the gateway starts");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let (address, running) = run(listen, router, Shutdown::manual()).await;
         Self { address, full_key, data, running }
@@ -134,6 +130,13 @@ impl Gateway {
     pub(crate) async fn stop(self) {
         self.running.stop().await;
     }
+}
+
+fn configuration(given: &HashMap<&str, String>) -> airtable_gateway::Config {
+    let source = |name: &str| given.get(name).cloned();
+    let mut reader = Reader::new(&source);
+    let config = airtable_gateway::Config::read(&mut reader);
+    reader.finish(config).expect("the settings are right")
 }
 
 impl Running {
