@@ -63,6 +63,10 @@ async fn answer(
     let segments = target
         .segments()
         .map_err(|error| ApiError::new(ErrorCode::NotFound, "this path is not passed on").caused_by(error))?;
+    if parts.method == Method::TRACE {
+        // Its answer is the request as Airtable got it, with the gateway's token.
+        return Err(ApiError::new(ErrorCode::MethodNotAllowed, "this method is not passed on"));
+    }
     let caller = app.callers.identify(&parts.headers).await?;
     let call = Call::classify(&parts.method, &segments);
     *label = route_label(&call);

@@ -1,6 +1,6 @@
 //! Which headers go on to Airtable, and which come back.
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use service_kit::auth::Authenticator;
 
 /// Of this connection only. Source: RFC 9110 §7.6.1.
@@ -17,7 +17,7 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Meant for us, or about the caller: none of Airtable's business.
-const OURS: [&str; 17] = [
+const OURS: [&str; 20] = [
     "accept-encoding", // answers are read here, so they come plain
     "host",
     "content-length", // written anew, from the body
@@ -29,6 +29,10 @@ const OURS: [&str; 17] = [
     "traceparent",
     "x-api-key",
     "x-internal-api-key",
+    // The caller's rights were judged by the method that it used.
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
     "x-request-deadline-ms",
     "x-request-id",
     "x-real-ip",
@@ -92,6 +96,16 @@ pub(crate) fn from_airtable(upstream: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// Whether a body is said to be plain JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let is_json = |kind: &HeaderValue| {
+        let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/json")
+    };
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    kinds.next().is_some_and(is_json) && kinds.all(is_json) && !headers.contains_key(header::CONTENT_ENCODING)
+}
+
 /// Everything but what belongs to one connection.
 fn end_to_end(from: &HeaderMap) -> HeaderMap {
     let named: Vec<String> = from
@@ -133,6 +147,7 @@ mod tests {
             ("x-internal-api-key", "pya_live_x"),
             ("x-pyairtable-principal", "v1.x.y"),
             ("x-forwarded-for", "10.0.0.1"),
+            ("x-http-method-override", "DELETE"),
             ("x-request-id", "1"),
             ("cookie", "a=b"),
             ("connection", "keep-alive, X-Private"),

@@ -6,7 +6,7 @@ use service_kit::auth::{Authenticator, Bases};
 use service_kit::routes::Rule;
 use storage::SqliteStore;
 
-use crate::support::{BASE, Gateway, OTHER, TABLE, call, free_emulator};
+use crate::support::{Act, BASE, Gateway, OTHER, Scripted, TABLE, call, free_emulator};
 
 #[tokio::test]
 async fn every_route_has_a_rule_and_nobody_gets_in_without_a_credential() {
@@ -128,4 +128,32 @@ async fn a_token_that_is_passed_on_has_airtables_rights() {
     assert_eq!(unknown.status, StatusCode::UNAUTHORIZED);
     let ours = gateway.get_with("/api/v1/airtable/bases", &own).await;
     assert_eq!(ours.status, StatusCode::UNAUTHORIZED, "our own dialect is for our own keys");
+}
+
+#[tokio::test]
+async fn nothing_that_could_show_a_credential_to_the_wrong_side_is_passed_on() {
+    let upstream = Scripted::start(|_, _| Act::json(200, "{}")).await;
+    let gateway = Gateway::before(upstream.address).await;
+    let target = format!("/v0/{BASE}/{TABLE}");
+    // A whole key of ours in the address would stand in Airtable's logs; what only looks like one is a value.
+    let leaked = gateway.get(&format!("{target}?api_key={}", gateway.key)).await;
+    assert_eq!(
+        (leaked.status, &leaked.json()["error"]["type"]),
+        (StatusCode::BAD_REQUEST, &json!("INVALID_REQUEST"))
+    );
+    assert_eq!(gateway.get(&format!("{target}?view=pya_live_plan")).await.status, StatusCode::OK);
+    // TRACE answers with the request as it arrived, the gateway's token included.
+    assert_eq!(gateway.send(Method::TRACE, &target, &[], "").await.status, StatusCode::NOT_FOUND);
+    // A method that was not judged.
+    let headers = [("x-http-method-override", "DELETE")];
+    assert_eq!(
+        gateway.send(Method::GET, &format!("{target}?n=1"), &headers, "").await.status,
+        StatusCode::OK
+    );
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 2, "{seen:#?}");
+    assert!(
+        seen.iter().all(|request| !request.contains(&gateway.key) && !request.contains("DELETE")),
+        "{seen:#?}"
+    );
 }

@@ -85,7 +85,7 @@ fn check_head(request: &Request, subtree: &Subtree) -> Result<(), ApiError> {
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         return malformed("a request has exactly one `Host`");
     }
-    if subtree.dialect == Dialect::Problem && request.uri().query().is_some_and(has_key) {
+    if request.uri().query().is_some_and(|query| has_key(query, subtree.dialect)) {
         return malformed(
             "an API key must not stand in the address, where logs and histories keep it: send it as a header, and revoke this one",
         );
@@ -93,11 +93,14 @@ fn check_head(request: &Request, subtree: &Subtree) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Whether a query holds one of our keys as a value.
-fn has_key(query: &str) -> bool {
-    query
-        .split('&')
-        .any(|pair| pair.split_once('=').is_some_and(|(_, value)| value.starts_with(keys::PREFIX)))
+/// Whether a query holds one of our keys as a value. In Airtable's dialect, where every text may be meant and the query
+/// travels on, only what is a whole key, check digits included.
+fn has_key(query: &str, dialect: Dialect) -> bool {
+    let is_key = |value: &str| match dialect {
+        Dialect::Problem => value.starts_with(keys::PREFIX),
+        Dialect::Airtable => keys::ApiKey::parse(value).is_ok(),
+    };
+    query.split('&').any(|pair| pair.split_once('=').is_some_and(|(_, value)| is_key(value)))
 }
 
 fn with_bounded_body(request: Request, limit: usize) -> (Request, Outcome) {

@@ -333,7 +333,12 @@ async fn a_key_in_the_address_is_refused_on_our_own_surface_and_is_no_credential
     let service = service().await;
     let query = "/hello?api_key=pya_live_abcd1234_x";
     assert_problem("key", &service.get(&format!("/own{query}")).await, 400, "malformed");
+    // There every text may be meant; a whole key, which would travel on, is not.
     assert_eq!(service.get(&format!("/v0{query}")).await.status, 200);
+    let key = service_kit::keys::ApiKey::mint().unwrap();
+    let refused = service.get(&format!("/v0/hello?a=b&api_key={}", key.expose())).await;
+    assert_eq!((refused.status, &refused.json()["error"]["type"]), (400, &"INVALID_REQUEST".into()));
+    assert!(!refused.text().contains(key.expose()));
 }
 
 #[tokio::test]
