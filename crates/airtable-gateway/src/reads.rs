@@ -260,7 +260,11 @@ impl Reads {
 
     /// Where the answer to this read is kept; `None` if it must not be.
     async fn place(&self, caller: &Caller, read: &Read) -> Option<Place> {
-        let body = (read.out.method == Method::POST).then_some(&read.out.body[..]);
+        let is_post = read.out.method == Method::POST;
+        if is_post && !headers::is_json(&read.out.headers) {
+            return None; // Airtable may read it in another way, or not at all
+        }
+        let body = is_post.then_some(&read.out.body[..]);
         let normal_form = normal_form(&read.call, read.out.target.query(), body)?;
         let Seen { everything, own } = self.0.versions.seen(read.call.base.as_ref()).await?;
         let (table, twin) = self.table(caller, read).await;

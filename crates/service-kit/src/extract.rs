@@ -11,7 +11,7 @@ use crate::error::{ApiError, ErrorCode};
 /// A JSON body. 415 for another content type, 400 for what is not JSON, 422 naming the place that does not fit.
 pub struct ApiJson<T>(pub T);
 
-/// The query's parameters; 400 if they do not fit.
+/// The query's parameters; 422 if they do not fit.
 #[derive(axum::extract::FromRequestParts)]
 #[from_request(via(Query), rejection(ApiError))]
 pub struct ApiQuery<T>(pub T);
@@ -53,7 +53,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
 
 impl From<axum::extract::rejection::QueryRejection> for ApiError {
     fn from(error: axum::extract::rejection::QueryRejection) -> Self {
-        Self::new(ErrorCode::Malformed, error.body_text())
+        Self::new(ErrorCode::InvalidRequest, error.body_text())
     }
 }
 

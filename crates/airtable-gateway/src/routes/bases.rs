@@ -2,12 +2,11 @@
 
 use airtable_api::calls;
 use airtable_api::wire::Base;
-use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service_kit::extract::ApiPath;
+use service_kit::extract::{ApiPath, ApiQuery};
 use service_kit::{ApiError, ErrorCode};
 use utoipa::IntoParams;
 
@@ -20,7 +19,7 @@ const MOST_PAGES: usize = 100;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Form {
+pub(super) struct BasesForm {
     /// `true`: an object with `bases` and `total` instead of a bare array.
     #[serde(default)]
     envelope: bool,
@@ -40,10 +39,10 @@ struct TableLine {
 
 /// All bases that the key may reach.
 #[utoipa::path(
-    get, path = "/api/v1/airtable/bases", tag = "bases", params(Form),
+    get, path = "/api/v1/airtable/bases", tag = "bases", params(BasesForm),
     responses((status = 200, description = "Array of `{id, name, permissionLevel}`, or the envelope", body = Vec<Object>)),
 )]
-pub(super) async fn list_bases(own: Own, form: Query<Form>) -> Result<Response, ApiError> {
+pub(super) async fn list_bases(own: Own, form: ApiQuery<BasesForm>) -> Result<Response, ApiError> {
     let mut how = How::default();
     let mut bases: Vec<Base> = Vec::new();
     let mut offset: Option<String> = None;
@@ -59,7 +58,7 @@ pub(super) async fn list_bases(own: Own, form: Query<Form>) -> Result<Response, 
     if offset.is_some() {
         return Err(ApiError::new(ErrorCode::UpstreamInvalid, "Airtable's list of bases does not end"));
     }
-    if form.envelope {
+    if form.0.envelope {
         own.json(StatusCode::OK, &json!({"total": bases.len(), "bases": bases}), how)
     } else {
         own.json(StatusCode::OK, &bases, how)

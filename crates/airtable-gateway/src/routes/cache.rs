@@ -2,11 +2,10 @@
 
 use airtable_api::BaseId;
 use axum::body::Body;
-use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use service_kit::extract::from_json;
+use service_kit::extract::{ApiQuery, from_json};
 use service_kit::{ApiError, ErrorCode};
 use utoipa::{IntoParams, ToSchema};
 
@@ -39,7 +38,7 @@ struct Invalidated {
     post, path = "/api/v1/airtable/cache/invalidate", tag = "cache", params(Scope), request_body = Scope,
     responses((status = 200, description = "`{status, message, removed}`", body = Object)),
 )]
-pub(super) async fn invalidate(own: Own, query: Query<Scope>, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn invalidate(own: Own, query: ApiQuery<Scope>, body: Body) -> Result<Response, ApiError> {
     let body = body_bytes(body).await?;
     let mut scope = query.0;
     if !body.is_empty() {

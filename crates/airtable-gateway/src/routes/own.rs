@@ -61,17 +61,23 @@ impl FromRequestParts<AppState> for Own {
 /// How the answers that a response was made of came about.
 #[derive(Default)]
 pub(super) struct How {
-    /// The one that tells most: a miss rather than a hit.
-    first: Option<(CacheStatus, Duration)>,
+    /// The one that tells most: a stale one rather than a miss, a miss rather than a hit. And the age of the oldest.
+    told: Option<(CacheStatus, Duration)>,
     emulated: Option<HeaderValue>,
 }
 
 impl How {
     fn add(&mut self, served: &Served) {
-        let from_airtable = self.first.is_some_and(|(status, _)| status.label() != "hit");
-        if !from_airtable {
-            self.first = Some((served.status, served.age));
-        }
+        let rank = |status: &CacheStatus| match status.label() {
+            "stale" => 2,
+            "hit" => 0,
+            _ => 1,
+        };
+        self.told = Some(match self.told {
+            Some((status, age)) if rank(&status) >= rank(&served.status) => (status, age.max(served.age)),
+            Some((_, age)) => (served.status, age.max(served.age)),
+            None => (served.status, served.age),
+        });
         self.note(&served.answer.headers);
     }
 
@@ -132,7 +138,7 @@ impl Own {
             ApiError::new(ErrorCode::Internal, "the answer cannot be written").caused_by(error)
         })?;
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON), (ETAG, etag(&body))]);
-        if let Some((status_of_cache, age)) = &how.first {
+        if let Some((status_of_cache, age)) = &how.told {
             dropin::label(&mut headers, status, status_of_cache, *age);
         } else {
             headers.remove(ETAG);
@@ -186,4 +192,34 @@ fn understood<T: DeserializeOwned>(
         ApiError::new(ErrorCode::UpstreamInvalid, "Airtable's answer is not what an answer should be")
             .caused_by(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::answer::Answer;
+    use crate::call::Operation;
+    use crate::directives::Source;
+
+    #[test]
+    fn a_response_of_several_answers_owns_up_to_the_stalest_and_the_oldest() {
+        let mut how = How::default();
+        for (source, age) in
+            [(Source::Hit, 25), (Source::Miss, 0), (Source::StaleIfError, 40), (Source::Miss, 1)]
+        {
+            let call = Call::about(Operation::Schema, None);
+            let answer =
+                Answer::new(&call, "", StatusCode::OK, HeaderMap::new(), Bytes::new(), SystemTime::now());
+            how.add(&Served {
+                answer: Arc::new(answer),
+                status: CacheStatus::forwarded(source),
+                age: Duration::from_secs(age),
+            });
+        }
+        let (status, age) = how.told.unwrap();
+        assert_eq!((status.source, age.as_secs()), (Source::StaleIfError, 40));
+    }
 }

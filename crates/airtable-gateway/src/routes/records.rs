@@ -3,12 +3,12 @@
 use airtable_api::wire::{Deleted, Record, WriteRecords, Written};
 use airtable_api::{BaseId, RecordId, TableKey, calls};
 use axum::body::Body;
-use axum::extract::{Query, RawQuery};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service_kit::extract::{ApiJson, ApiPath};
+use service_kit::extract::{ApiJson, ApiPath, ApiQuery};
 use service_kit::{ApiError, ErrorCode};
 use utoipa::IntoParams;
 
@@ -115,12 +115,12 @@ pub(super) async fn get_record(
 pub(super) async fn create_records(
     own: Own,
     ApiPath((base, table)): TablePath,
-    form: Query<WriteForm>,
+    form: ApiQuery<WriteForm>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let rows = Rows::parse(&body_bytes(body).await?, Purpose::Create)?;
     let status = if rows.is_envelope { StatusCode::CREATED } else { StatusCode::OK };
-    write(own, &base, &table, rows, form.typecast, Verb::Create, status).await
+    write(own, &base, &table, rows, form.0.typecast, Verb::Create, status).await
 }
 
 /// Changes the cells named: an array of `{id, …cells}` or `{id, fields}`, or Airtable's form, also with `performUpsert`.
@@ -132,11 +132,11 @@ pub(super) async fn create_records(
 pub(super) async fn update_records(
     own: Own,
     ApiPath((base, table)): TablePath,
-    form: Query<WriteForm>,
+    form: ApiQuery<WriteForm>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let rows = Rows::parse(&body_bytes(body).await?, Purpose::Update)?;
-    write(own, &base, &table, rows, form.typecast, Verb::Update, StatusCode::OK).await
+    write(own, &base, &table, rows, form.0.typecast, Verb::Update, StatusCode::OK).await
 }
 
 /// Like PATCH, but clears the cells that are not named.
@@ -148,11 +148,11 @@ pub(super) async fn update_records(
 pub(super) async fn replace_records(
     own: Own,
     ApiPath((base, table)): TablePath,
-    form: Query<WriteForm>,
+    form: ApiQuery<WriteForm>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let rows = Rows::parse(&body_bytes(body).await?, Purpose::Update)?;
-    write(own, &base, &table, rows, form.typecast, Verb::Replace, StatusCode::OK).await
+    write(own, &base, &table, rows, form.0.typecast, Verb::Replace, StatusCode::OK).await
 }
 
 /// Deletes records: `record_ids` in the query, repeated, or in a JSON body. Any number.

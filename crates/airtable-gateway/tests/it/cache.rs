@@ -289,3 +289,19 @@ async fn a_cache_of_no_size_is_no_cache() {
         assert_eq!(answer.header("cache-status"), "pyairtable; fwd=miss; fwd-status=200");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_is_not_said_to_be_json_is_airtables_to_judge() {
+    let upstream = Scripted::start(|n, _| page(n)).await;
+    let gateway = Gateway::before(upstream.address).await;
+    let target = format!("/v0/{BASE}/{TABLE}/listRecords");
+    assert_eq!(gateway.post(&target, json!({})).await.cache(), "fwd=miss");
+    assert_eq!(gateway.post(&target, json!({})).await.cache(), "hit");
+    for header in [("content-type", "text/plain"), ("content-encoding", "gzip")] {
+        assert_eq!(
+            gateway.send(Method::POST, &target, &[header], "{}").await.cache(),
+            "fwd=bypass",
+            "{header:?}"
+        );
+    }
+}

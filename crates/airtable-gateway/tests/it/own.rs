@@ -75,6 +75,9 @@ async fn a_listing_gives_a_page_or_as_many_records_as_are_asked_for() {
         )
         .await;
     assert_eq!(by_body.json(), sorted);
+    let unclear = gateway.send(Method::POST, &format!("{}?typecast=maybe", other()), &[], "[]").await;
+    assert_eq!(unclear.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(unclear.json()["detail"].as_str().unwrap().contains("typecast"), "{unclear:?}");
     assert_eq!(
         gateway.get(&format!("{}?page_size=101", records())).await.status,
         StatusCode::UNPROCESSABLE_ENTITY
