@@ -75,6 +75,11 @@ impl Aliases {
         names.find(|(_, table)| *table == id).map(|(name, _)| name.clone())
     }
 
+    /// Forgets what was learnt: a name turned out to mean nothing any more.
+    pub(crate) fn forget(&self, scope: &str, base: &BaseId) {
+        self.lock().remove(&(scope.to_owned(), base.clone()));
+    }
+
     /// Learns from a schema that was read in the state `seen`.
     pub(crate) fn learn(&self, scope: &str, base: &BaseId, schema: &Schema, seen: Seen) {
         let mut tables = Tables::default();

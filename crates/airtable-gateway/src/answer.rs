@@ -122,6 +122,11 @@ impl Answer {
         Self { status, headers, body, received, life }
     }
 
+    /// The same, not to be kept.
+    pub(crate) fn unkept(&self) -> Self {
+        Self { life: Life::default(), ..self.clone() }
+    }
+
     /// How old it is; zero if the clock went back.
     pub(crate) fn age(&self, now: SystemTime) -> Duration {
         now.duration_since(self.received).unwrap_or_default()

@@ -167,11 +167,12 @@ impl Reads {
         Ok(Served { age: answer.age(now), answer, status })
     }
 
-    /// What is kept for this place: the younger of two.
+    /// What is kept for this place: the younger of two. That there is no table of a name says nothing about an id.
     async fn kept_at(&self, place: &Place) -> Option<Arc<Answer>> {
         let mut kept = self.0.cache.get(&place.key).await.and_then(Answer::decode);
         if let Some(twin) = &place.twin
             && let Some(other) = self.0.cache.get(twin).await.and_then(Answer::decode)
+            && other.status.is_success()
             && kept.as_ref().is_none_or(|kept| kept.received < other.received)
         {
             kept = Some(other);
@@ -223,11 +224,30 @@ impl Reads {
             // The page that named this offset may be in the cache: whoever starts again must not get it once more.
             self.0.versions.raise(&Effects::on_base(base)).await;
         }
+        if self.contradicts_names(&caller, &read, &place, &answer) {
+            return Ok(Arc::new(answer.unkept()));
+        }
         let life = answer.life.total();
         if !answer.life.fresh.is_zero() && !read.directives.no_store {
             self.0.cache.put(&place.key, answer.encode(), life).await;
         }
         Ok(answer)
+    }
+
+    /// Whether the table is not there by the name that it was known to have: somebody else renamed it. That says nothing
+    /// about the table's id, under which the answer would be kept.
+    fn contradicts_names(&self, caller: &Caller, read: &Read, place: &Place, answer: &Answer) -> bool {
+        let is_named = matches!(read.call.table, Some(TableKey::Name(_))) && place.twin.is_some();
+        let is_refused = is_named && !answer.status.is_success();
+        // A record that is not there is no sign of a renamed table.
+        if is_refused
+            && read.call.operation == Operation::ListRecords
+            && Failure::parse(&answer.body).is_not_found()
+            && let Some(base) = &read.call.base
+        {
+            self.0.aliases.forget(&caller.credential.scope, base);
+        }
+        is_refused
     }
 
     /// Asks Airtable. A success that is not JSON is none.

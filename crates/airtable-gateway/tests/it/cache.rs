@@ -305,3 +305,30 @@ async fn a_body_that_is_not_said_to_be_json_is_airtables_to_judge() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_table_that_somebody_else_renamed_stays_there_by_its_id() {
+    let upstream = Scripted::start(|n, request| match request.split(' ').nth(1).unwrap() {
+        target if target.ends_with("/tables") => {
+            Act::json(200, &format!(r#"{{"tables":[{{"id":"{TABLE}","name":"Old","primaryFieldId":"f","fields":[],"views":[]}}]}}"#))
+        }
+        target if target.ends_with("/Old") => {
+            Act::json(403, r#"{"error":{"type":"INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND","message":"m"}}"#)
+        }
+        _ => page(n),
+    })
+    .await;
+    let gateway = Gateway::before(upstream.address).await;
+    let (by_name, by_id) = (format!("/v0/{BASE}/Old"), format!("/v0/{BASE}/{TABLE}"));
+    gateway.get(&format!("/v0/meta/bases/{BASE}/tables")).await;
+    // The name is believed to be that of the table; it is not any more.
+    let gone = gateway.get(&by_name).await;
+    assert_eq!(
+        (gone.status, gone.header("cache-status")),
+        (StatusCode::FORBIDDEN, "pyairtable; fwd=miss; fwd-status=403")
+    );
+    let there = gateway.get(&by_id).await;
+    assert_eq!((there.status, there.cache()), (StatusCode::OK, "fwd=miss"));
+    assert_eq!(gateway.get(&by_name).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(gateway.get(&by_id).await.status, StatusCode::OK);
+}
