@@ -12,6 +12,9 @@ const LONGEST: usize = 10_000;
 /// worst case is the product of the two.
 const SIZES: [(usize, u64); 3] = [(1 << 14, 1), (1 << 17, 16), (1 << 20, 256)];
 
+/// Bytes of looking ahead, in a series of searches, that cost as much as one byte of a single search.
+const AHEAD_PER_BYTE: u64 = 256;
+
 /// Work of compiling a pattern while evaluating.
 const COMPILE_WORK: u64 = 10_000;
 
@@ -20,6 +23,8 @@ const COMPILE_WORK: u64 = 10_000;
 pub(crate) struct Pattern {
     pub(crate) regex: Regex,
     work_per_byte: u64,
+    /// Bytes of the longest text that it matches; `None` if there is no longest.
+    longest_match: Option<usize>,
 }
 
 impl Pattern {
@@ -28,9 +33,11 @@ impl Pattern {
             return Err(ErrorKind::Regex);
         }
         let translated = translate(pattern).ok_or(ErrorKind::Regex)?;
+        let tree = regex_syntax::parse(&translated).map_err(|_| ErrorKind::Regex)?;
+        let longest_match = tree.properties().maximum_len();
         for (size, work_per_byte) in SIZES {
             match RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(1 << 20).build() {
-                Ok(regex) => return Ok(Self { regex, work_per_byte }),
+                Ok(regex) => return Ok(Self { regex, work_per_byte, longest_match }),
                 Err(regex::Error::CompiledTooBig(_)) => {}
                 Err(_) => return Err(ErrorKind::Regex),
             }
@@ -47,6 +54,15 @@ impl Pattern {
     /// Counts a search through `text`.
     pub(crate) fn spend(&self, text: &str, meter: &mut Meter) -> Result<(), ErrorKind> {
         meter.spend((text.len() as u64 + 1).saturating_mul(self.work_per_byte))
+    }
+
+    /// Counts one more search of a series through one text, of which `left` bytes are left.
+    ///
+    /// A search takes linear time, a series of them does not: each may look through all that is left before it settles
+    /// for a match near its beginning, as `.*[^A-Z]|[A-Z]` does. A pattern of bounded length looks no further than that.
+    pub(crate) fn spend_next(&self, left: usize, meter: &mut Meter) -> Result<(), ErrorKind> {
+        let ahead = self.longest_match.map_or(left, |longest| longest.min(left));
+        meter.spend((ahead as u64 / AHEAD_PER_BYTE).saturating_mul(self.work_per_byte))
     }
 }
 

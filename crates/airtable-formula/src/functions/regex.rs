@@ -59,6 +59,7 @@ fn replace_all<'a>(
         if out.len() > env.meter.text_bytes() {
             return Err(ErrorKind::Limit);
         }
+        pattern.spend_next(text.len() - done, &mut env.meter)?;
     }
     out.push_str(&text[done..]);
     env.built(out)

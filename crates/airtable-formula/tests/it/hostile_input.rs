@@ -71,6 +71,18 @@ fn work_is_bounded_however_it_is_spread() {
 }
 
 #[test]
+fn replacing_match_by_match_is_not_quadratic() {
+    // Each match looks through the rest of the text first.
+    let quadratic = "REGEX_REPLACE(REPT(\"A\", 1000000), \".*[^A-Z]|[A-Z]\", \"b\")";
+    let (sample, limits) = (sample(), Limits { work: 1 << 18, ..Limits::default() });
+    let formula = Formula::compile(quadratic, &sample.schema(), &limits).expect("the formula is well-formed");
+    assert_eq!(formula.evaluate(&sample, &context()), Value::Error(ErrorKind::Limit));
+    // Ordinary patterns, with and without a longest match, work on the longest cell that Airtable has.
+    check("LEN(REGEX_REPLACE(REPT(\"ab \", 33000), \" \", \"\"))", "66000");
+    check("LEN(REGEX_REPLACE(REPT(\"abcdefg \", 12500), \"\\s+\", \"\"))", "87500");
+}
+
+#[test]
 fn folding_constants_is_bounded_too() {
     let formula = format!("SUM({})", vec!["LEN(REPT(\"x\", 1000000))"; 30_000].join(","));
     assert!(compile(&formula).is_ok());

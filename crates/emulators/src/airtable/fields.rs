@@ -119,7 +119,7 @@ pub(crate) fn read(
         Kind::MultipleSelects(_) => select::read_many(target, value, resolver),
         Kind::Date(format) => date::read_date(*format, value, typecast),
         Kind::DateTime(format) => date::read_date_time(format, value, typecast),
-        Kind::Attachments => attachment::read(value, resolver.current(target)),
+        Kind::Attachments => attachment::read(value, resolver.current(target), typecast),
         Kind::Links(link) => link::read(link.table, value, resolver),
         Kind::Collaborator => people::read_one(value, resolver.users(), typecast),
         Kind::Collaborators => people::read_many(value, resolver.users(), typecast),

@@ -65,6 +65,10 @@ pub(crate) struct Planner<'a> {
     current: Option<(usize, u32)>,
     /// Records of linked tables by what their primary fields say, made when typecast first needs them.
     by_text: HashMap<usize, HashMap<String, u32>>,
+    /// Choices that the plan adds, by name.
+    new_choices: HashMap<Target, HashMap<String, u32>>,
+    /// How many records the plan creates, by table.
+    created: HashMap<usize, u32>,
 }
 
 impl<'a> Planner<'a> {
@@ -78,6 +82,8 @@ impl<'a> Planner<'a> {
             changes: Changes::default(),
             current: None,
             by_text: HashMap::new(),
+            new_choices: HashMap::new(),
+            created: HashMap::new(),
         }
     }
 
@@ -110,8 +116,9 @@ impl<'a> Planner<'a> {
 
     /// Plans a new record and gives its slot.
     pub(crate) fn create(&mut self, table: usize, cells: Cells) -> u32 {
-        let before = self.changes.creates.iter().filter(|new| new.table == table).count();
-        let slot = self.base.tables[table].rows.next_slot() + before as u32;
+        let before = self.created.entry(table).or_default();
+        let slot = self.base.tables[table].rows.next_slot() + *before;
+        *before += 1;
         self.changes.creates.push(NewRecord { table, slot, id: RecordId::mint(), cells });
         slot
     }
@@ -173,11 +180,12 @@ impl Resolver for Planner<'_> {
         if !self.typecast || self.role < Role::Create {
             return Err(unknown());
         }
-        let planned = self.changes.choices.iter().filter(|(at, _)| *at == target);
-        if let Some(at) = planned.clone().position(|(_, choice)| choice.name == name) {
-            return Ok((existing.list.len() + at) as u32);
+        let planned = self.new_choices.entry(target).or_default();
+        if let Some(&index) = planned.get(name) {
+            return Ok(index);
         }
-        let index = existing.list.len() + planned.count();
+        let index = existing.list.len() + planned.len();
+        planned.insert(name.to_owned(), index as u32);
         let color = Some(COLORS[index % COLORS.len()].to_owned());
         let choice = Choice { id: ChoiceId::mint(), name: name.to_owned(), color };
         self.changes.choices.push((target, choice));

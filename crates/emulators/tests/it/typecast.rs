@@ -163,3 +163,15 @@ proptest! {
         });
     }
 }
+
+/// Counting what is planned already, once for each name, took minutes for this.
+#[tokio::test]
+async fn a_hundred_thousand_new_names_take_no_longer_than_they_must() {
+    let app = TestApp::spawn().await;
+    let names: Vec<String> = (0..100_000).map(|n| format!("name {n}")).collect();
+    let started = std::time::Instant::now();
+    let tags = cast(&app, "Tags", &json!(names)).await;
+    let others = cast(&app, "Others", &json!(names)).await;
+    assert_eq!((tags.as_array().unwrap().len(), others.as_array().unwrap().len()), (100_000, 100_000));
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+}

@@ -15,7 +15,8 @@ pub(crate) fn read(kind: &NumberKind, value: &Value, typecast: bool) -> Result<C
         Value::String(text) if typecast => parse(kind, text),
         _ => None,
     };
-    let number = number.ok_or_else(|| unconvertible(value, typecast))?;
+    // JSON has a negative zero, a cell does not: 1 divided by it is infinity with the wrong sign.
+    let number = number.ok_or_else(|| unconvertible(value, typecast))? + 0.0;
     match kind {
         NumberKind::Rating { max } => {
             let fits = number.fract() == 0.0 && (0.0..=f64::from(*max)).contains(&number);
@@ -145,6 +146,12 @@ mod tests {
         }
         assert_eq!(json(f64::NAN), json!({"specialValue": "NaN"}));
         assert_eq!(json(f64::NEG_INFINITY), json!({"specialValue": "-Infinity"}));
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        let Ok(Cell::Number(zero)) = read(&PLAIN, &json!(-0.0), false) else { panic!() };
+        assert!(zero.is_sign_positive());
     }
 
     #[test]

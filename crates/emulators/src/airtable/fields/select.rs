@@ -1,5 +1,7 @@
 //! Single and multiple select: names of choices.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::text::{scalar_text, split};
@@ -30,10 +32,10 @@ pub(crate) fn read_many(target: Target, value: &Value, resolver: &mut dyn Resolv
         Value::String(text) if typecast => split(text),
         other => return Err(unconvertible(other, typecast)),
     };
-    let mut chosen = Vec::with_capacity(names.len());
+    let (mut chosen, mut seen) = (Vec::with_capacity(names.len()), HashSet::new());
     for name in names.iter().filter(|name| !(typecast && name.is_empty())) {
         let choice = resolver.choice(target, name)?;
-        if !chosen.contains(&choice) {
+        if seen.insert(choice) {
             chosen.push(choice);
         }
     }

@@ -94,7 +94,7 @@ impl ListParams {
         };
         let count = |name: &str| match body.get(name) {
             None => Ok(None),
-            Some(value) => value.as_u64().map(|count| Some(count as usize)).ok_or_else(invalid),
+            Some(value) => whole(value).map(Some).ok_or_else(invalid),
         };
         let list = |name: &str| match body.get(name) {
             None => Ok(None),
@@ -164,6 +164,12 @@ fn flag(text: Option<&str>) -> Checked<bool> {
         Some("true" | "1") => Ok(true),
         Some(_) => Err(invalid()),
     }
+}
+
+/// JSON does not tell `10.0` from `10`.
+fn whole(value: &Value) -> Option<usize> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0)?;
+    Some(number as usize) // The cast saturates.
 }
 
 fn number(text: Option<&str>) -> Checked<Option<usize>> {
@@ -248,6 +254,9 @@ mod tests {
         for body in [
             json!({"pageSize": 101}),
             json!({"pageSize": "10"}),
+            json!({"pageSize": 10.5}),
+            json!({"pageSize": -1}),
+            json!({"maxRecords": 0.0}),
             json!({"offset": null}),
             json!({"fields": "A"}),
             json!({"fields": [1]}),
@@ -264,6 +273,7 @@ mod tests {
         let params = get("").unwrap();
         assert_eq!((params.page_size, params.max_records, params.fields), (100, None, None));
         assert_eq!(get("limit=3").unwrap().page_size, 3);
+        assert_eq!(post("", json!({"pageSize": 3.0})).unwrap().page_size, 3);
         assert!(get("timeZone=Europe/Berlin&userLocale=de").unwrap().rendering.strings.is_none());
         assert!(
             post("timeZone=utc&userLocale=de", json!({"cellFormat": "string"}))
