@@ -13,6 +13,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) airtable: &'a str,
     pub(crate) key: &'a str,
     pub(crate) key_file: &'a Path,
+    /// How this program is called.
+    pub(crate) program: &'a str,
 }
 
 /// A base of the emulator to try things on.
@@ -36,7 +38,7 @@ impl Sample {
 
 impl Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gateway, airtable, key, .. } = self;
+        let Self { gateway, airtable, key, program, .. } = self;
         writeln!(f, "PyAirtable {} is running. Ctrl-C stops it.\n", env!("CARGO_PKG_VERSION"))?;
         writeln!(
             f,
@@ -57,7 +59,7 @@ impl Display for Banner<'_> {
         }
         writeln!(
             f,
-            "\nAPI key, kept in {} (again: pyairtable keys show-local):\n  {key}",
+            "\nAPI key, kept in {} (again: {program} keys show-local):\n  {key}",
             self.key_file.display()
         )?;
 

@@ -10,7 +10,7 @@ use storage::{ApiKeyStore as _, SqliteStore};
 
 use crate::local_key;
 use crate::probe::{self, Answer};
-use crate::settings::Settings;
+use crate::settings::{Settings, program};
 
 /// What one check found, in words, and what to do about it.
 enum Finding {
@@ -76,7 +76,7 @@ impl Report {
         match self.wrong {
             0 => {
                 println!("\nEverything is in order. For your clients:");
-                println!("  export AIRTABLE_API_KEY=$(pyairtable keys show-local)");
+                println!("  export AIRTABLE_API_KEY=$({} keys show-local)", program());
                 println!("  export AIRTABLE_ENDPOINT_URL={gateway_url}    # airtable.js reads both");
                 println!(
                     "  Api(os.environ[\"AIRTABLE_API_KEY\"], endpoint_url=\"{gateway_url}\")    # pyairtable in Python"

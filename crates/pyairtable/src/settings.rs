@@ -64,3 +64,8 @@ pub(crate) fn on_this_machine(address: SocketAddr) -> SocketAddr {
     };
     SocketAddr::new(ip, address.port())
 }
+
+/// How this program was called, so that lines to paste work from the same directory.
+pub(crate) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "pyairtable".to_owned())
+}

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::banner::{Banner, Sample};
 use crate::local_key;
-use crate::settings::{database_in, is_emulated, on_this_machine};
+use crate::settings::{database_in, is_emulated, on_this_machine, program};
 
 /// Starts the services in this process and serves until SIGINT or SIGTERM; then drains, gateway first: its last requests
 /// still need the emulator.
@@ -53,6 +53,7 @@ pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
         airtable: gateway.airtable.authority(),
         key: key.expose(),
         key_file: &local_key::path_in(&gateway.data_dir),
+        program: &program(),
     };
     let banner = banner.to_string();
     gateway.shutdown = shutdown.clone();
