@@ -30,6 +30,10 @@ pub(crate) fn no_answer(trouble: Trouble, doing: Doing) -> ApiError {
             ApiError::new(ErrorCode::Unavailable, "Airtable does not answer at the moment; nothing was sent")
                 .retry_after(*retry_after)
         }
+        (Trouble::Stopping, _) => {
+            ApiError::new(ErrorCode::Unavailable, "the gateway is stopping; nothing was sent")
+                .retry_after(std::time::Duration::from_secs(1))
+        }
         (Trouble::Send(error), _) if error.sent() == Sent::Nothing => {
             ApiError::new(ErrorCode::UpstreamUnreachable, "Airtable cannot be reached; nothing was sent")
                 .retryable(true)

@@ -84,7 +84,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let pacing = if config.pacing { Pacing::on() } else { Pacing::off() };
     let address = config.airtable.to_uri();
     let client = AirtableClient::new(http_client(&address)?, config.airtable.clone());
-    let upstream = Upstream::new(client, pacing, stats.clone());
+    let upstream = Upstream::new(client, pacing, stats.clone(), config.shutdown.clone());
     let versions = Versions::new(Arc::new(MemoryGenerations::new()));
     let cache = Arc::new(MemoryCache::new(config.cache_max_bytes));
     let clock = Arc::new(SystemTime::now);

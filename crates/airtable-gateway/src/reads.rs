@@ -401,7 +401,8 @@ mod tests {
             tokio::spawn(async move { axum::serve(listener, server).await });
             let client = AirtableClient::new(http_client(&origin.to_uri()).unwrap(), origin);
             let stats = Arc::<Stats>::default();
-            let upstream = Upstream::new(client, Pacing::off(), stats.clone());
+            let shutdown = service_kit::serve::Shutdown::manual();
+            let upstream = Upstream::new(client, Pacing::off(), stats.clone(), shutdown);
             let versions = Versions::new(Arc::new(MemoryGenerations::new()));
             let now = Arc::new(Mutex::new(SystemTime::now()));
             let clock = now.clone();

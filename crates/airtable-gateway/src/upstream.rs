@@ -32,6 +32,7 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use secrecy::SecretString;
+use service_kit::serve::Shutdown;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::call::Call;
@@ -54,6 +55,10 @@ const BACKOFF_MOST: Duration = Duration::from_secs(5);
 const PAUSE_LEAST: Duration = Duration::from_secs(1);
 const PAUSE_MOST: Duration = Duration::from_secs(300);
 
+/// How long calls may still wait for a slot once the process was told to stop. The rest of the time that it has for
+/// requests in flight (20 s) is for their answers.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
 /// Longest answer that is held in memory.
 pub(crate) const ANSWER_LIMIT: usize = 64 << 20;
 
@@ -72,6 +77,9 @@ pub(crate) enum Trouble {
         /// When calls are tried again.
         retry_after: Duration,
     },
+    /// The process stops before the call has its turn; nothing was sent.
+    #[error("the gateway is stopping")]
+    Stopping,
     /// Sending failed, or the answer is of no use.
     #[error(transparent)]
     Send(Arc<SendError>),
@@ -115,6 +123,7 @@ struct Inner {
     budget: RetryBudget,
     breakers: Breakers,
     stats: Arc<Stats>,
+    shutdown: Shutdown,
 }
 
 /// Leave to send one call: Airtable's limits allow it, and so does the breaker.
@@ -149,13 +158,14 @@ enum Verdict {
 
 impl Upstream {
     /// Everything through one client and one pacing.
-    pub(crate) fn new(client: AirtableClient, pacing: Pacing, stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(client: AirtableClient, pacing: Pacing, stats: Arc<Stats>, shutdown: Shutdown) -> Self {
         Self(Arc::new(Inner {
             client,
             pacing,
             budget: RetryBudget::new(),
             breakers: Breakers::default(),
             stats,
+            shutdown,
         }))
     }
 
@@ -335,12 +345,22 @@ impl Upstream {
             class: caller.class,
         };
         let asked = Instant::now();
-        let slot = self.0.pacing.slot(ask, deadline).await.map_err(Trouble::NoSlot);
+        let slot = tokio::select! {
+            biased;
+            slot = self.0.pacing.slot(ask, deadline) => slot.map_err(Trouble::NoSlot),
+            () = self.stopping() => Err(Trouble::Stopping),
+        };
         metrics::histogram!("airtable_slot_wait_seconds").record(asked.elapsed());
         self.0.stats.waited(asked.elapsed());
         let permit = self.0.breakers.permit(lane);
         let permit = permit.map_err(|retry_after| Trouble::CircuitOpen { retry_after });
         Ok(Leave { slot: slot?, permit: permit? })
+    }
+
+    /// Ends when nobody may wait any longer because the process stops.
+    async fn stopping(&self) {
+        self.0.shutdown.requested().await;
+        tokio::time::sleep(STOP_PATIENCE).await;
     }
 
     /// Sends once, and settles slot, breaker, counters and pause by what comes back.
@@ -469,5 +489,36 @@ fn class(status: StatusCode) -> &'static str {
         ..=399 => "ok",
         400..=499 => "4xx",
         _ => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use airtable_api::Origin;
+    use service_kit::outbound::http_client;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_still_waits_when_the_process_stops_is_told_so_before_it_is_cut_off() {
+        let origin = Origin::parse("http://127.0.0.1:1").unwrap();
+        let client = AirtableClient::new(http_client(&origin.to_uri()).unwrap(), origin);
+        let shutdown = Shutdown::manual();
+        let upstream = Upstream::new(client, Pacing::on(), Arc::default(), shutdown.clone());
+        let (caller, lane) = (Caller::of_token("patX".into()), Lane::Base("appA".into()));
+        let later = Instant::now() + Duration::from_secs(290);
+        let mut taken = Vec::new();
+        for _ in 0..5 {
+            let mut leave = upstream.leave(&caller, &lane, later).await.ok().unwrap();
+            leave.slot.sent();
+            taken.push(leave);
+        }
+        shutdown.request();
+        let asked = Instant::now();
+        taken.pop().unwrap().slot.answered();
+        taken.push(upstream.leave(&caller, &lane, later).await.expect("there is time for some"));
+        let refused = upstream.leave(&caller, &lane, later).await.err();
+        assert!(matches!(refused, Some(Trouble::Stopping)), "{refused:?}");
+        assert!(asked.elapsed() < Duration::from_secs(20));
     }
 }
