@@ -84,8 +84,10 @@ fn only_key(printed: &str) -> String {
 }
 
 fn signal(child: &Child, name: &str) {
-    let pid = child.id().expect("running").to_string();
-    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    let pid = child.id().expect("running");
+    // The shell's own `kill`: a bare machine has no program of that name.
+    let sent = std::process::Command::new("sh").args(["-c", &format!("kill {name} {pid}")]).status();
+    assert!(sent.unwrap().success());
 }
 
 async fn ended(child: Child) -> std::process::Output {

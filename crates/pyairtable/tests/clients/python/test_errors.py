@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 
-from twins import BULK, CUSTOMERS, EVERYTHING, ITEMS, ORDERS, PEOPLE, WAREHOUSE, RawAnswer, Run, on_both, record_id
+from twins import BULK, CUSTOMERS, EVERYTHING, FULL_TOKEN, ITEMS, ORDERS, PEOPLE, WAREHOUSE, RawAnswer, Run, on_both, record_id
 
 NO_SUCH_BASE, NO_SUCH_TABLE, NO_SUCH_RECORD = "appNotThere000000", "tblNotThere000000", "recNotThere000000"
 HIDDEN = {
@@ -60,7 +60,7 @@ def test_wrong_and_missing_keys(run: Run) -> None:
     expect(run.raw("write", "POST", ITEMS_URL, key=None, body={"fields": {}}), 401, UNAUTHENTICATED)
     basic = {"Authorization": "Basic dXNlcjpwYXNz"}
     expect(run.raw("Basic", "GET", ITEMS_URL, key=None, headers=basic), 401, UNAUTHENTICATED)
-    in_query = run.raw("a key in the query is no credential", "GET", f"{ITEMS_URL}?api_key={run.twin.keys['full']}", key=None)
+    in_query = run.raw("a key in the query is no credential", "GET", f"{ITEMS_URL}?api_key={FULL_TOKEN}", key=None)
     expect(in_query, 401, UNAUTHENTICATED)
 
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 import twins as t
-from services import create_key
+from services import Service, create_key
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,16 @@ def test_an_expired_key_is_refused(gateway: t.Twin, data_dir: Path) -> None:
 def test_the_other_header_for_keys_works_too(gateway: t.Twin) -> None:
     answer = get(gateway, f"/v0/{t.WAREHOUSE}/{t.ITEMS}?maxRecords=1", **{"X-API-Key": gateway.keys["full"]})
     assert answer.status_code == 200
+
+
+def test_a_key_in_the_address_is_refused_and_goes_no_further(gateway: t.Twin, emulator_behind_gateway: Service) -> None:
+    key = gateway.keys["full"]
+    for credential in ({}, {"Authorization": f"Bearer {key}"}):
+        answer = get(gateway, f"/v0/{t.WAREHOUSE}/{t.ITEMS}?maxRecords=1&api_key={key}", **credential)
+        assert answer.status_code in (400, 401), answer.text
+        assert key not in answer.text
+    log = requests.get(f"{emulator_behind_gateway.url}/__emulator/requests", timeout=10)
+    assert "pya_live_" not in log.text
 
 
 def test_answers_say_that_airtable_is_emulated_also_from_the_cache(twins: list[t.Twin]) -> None:
