@@ -1,7 +1,6 @@
 //! The emulator's own API under `/__emulator`: counters, the request log, limits, reset. For this machine only.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::middleware::{Next, from_fn};
@@ -143,15 +142,18 @@ struct LimitsChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     requests_per_second_per_user: Option<Option<u32>>,
-    #[serde(default)]
-    penalty_seconds: Option<f64>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<f64>)]
+    penalty_seconds: Option<Option<f64>>,
     #[serde(default)]
     retry_after_header: Option<bool>,
 }
 
 /// Tells null from left out.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::<u32>::deserialize(deserializer).map(Some)
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// Changes limits while the emulator runs
@@ -172,8 +174,8 @@ async fn change_limits(State(emulator): State<Emulator>, body: Bytes) -> Result<
         *limit = wanted.unwrap_or(*limit);
     }
     if let Some(seconds) = change.penalty_seconds {
-        limits.penalty = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| invalid("penaltySeconds must be 0 or more".to_owned()))?;
+        limits.penalty = Limits::penalty_of_seconds(seconds.unwrap_or(0.0))
+            .ok_or_else(|| invalid("penaltySeconds must be from 0 to a year".to_owned()))?;
     }
     limits.retry_after_header = change.retry_after_header.unwrap_or(limits.retry_after_header);
     emulator.set_limits(limits);

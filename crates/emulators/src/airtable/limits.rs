@@ -25,6 +25,16 @@ pub struct Limits {
     pub retry_after_header: bool,
 }
 
+/// No penalty is longer: clocks have an end, and so has patience.
+const LONGEST_PENALTY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Limits {
+    /// A penalty as seeds and requests give it; `None` if it is negative, no number, or longer than a year.
+    pub(crate) fn penalty_of_seconds(seconds: f64) -> Option<Duration> {
+        Duration::try_from_secs_f64(seconds).ok().filter(|penalty| *penalty <= LONGEST_PENALTY)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -52,6 +52,8 @@ impl Seed {
         let mut problems = Problems::default();
         let seed = match std::str::from_utf8(json)
             .map_err(|error| error.to_string())
+            // Some editors put a byte order mark before the text.
+            .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
             .and_then(|text| serde_json::from_str::<Node<'_>>(text).map_err(|error| error.to_string()))
         {
             Ok(root) => read(&root, &mut problems),

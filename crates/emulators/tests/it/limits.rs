@@ -82,11 +82,14 @@ async fn limits_are_changed_at_run_time() {
         json!({"requestsPerSecondPerBase": 0}),
         json!({"nonsense": 1}),
         json!({"penaltySeconds": -1}),
+        json!({"penaltySeconds": 1e18}),
         json!([]),
     ] {
         assert_eq!(change(bad.clone()).await.status, 422, "{bad}");
     }
     assert_eq!(app.raw("GET", "/__emulator/limits", "", b"").await.ok(), limits);
+    let limits = change(json!({"penaltySeconds": null, "requestsPerSecondPerBase": 1})).await.ok();
+    assert_eq!(limits["penaltySeconds"], 0, "null is none, as in a seed");
 }
 
 #[tokio::test]

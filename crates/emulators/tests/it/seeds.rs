@@ -82,6 +82,43 @@ fn every_problem_is_told_with_its_path() {
 }
 
 #[test]
+fn a_key_that_nobody_would_read_is_told_wherever_it_stands() {
+    let seed = json!({
+        "bases": [{"name": "B", "tabels": [], "tables": [{
+            "name": "T", "recrods": [], "dateDependencySettings": {"isEnabled": false},
+            "fields": [
+                {"id": "fldA0000000000001", "name": "A", "type": "singleLineText", "optoins": {}},
+                {"name": "S", "type": "singleSelect", "options": {"choices": [
+                    {"id": "selA0000000000001", "name": "x"}, {"id": "selA0000000000001", "name": "y"},
+                ]}},
+            ],
+            "views": [{"name": "V", "kind": "grid", "visibleFieldIds": ["fldA0000000000001", "fldB0000000000001", "A"]}],
+        }]}],
+        "limits": {"penaltySeconds": 1e18},
+    });
+    let problems = problems(&seed);
+    let expected = [
+        "bases[0].tabels: is not known here",
+        "bases[0].tables[0].recrods: is not known here",
+        "bases[0].tables[0].fields[0].optoins: is not known here",
+        "bases[0].tables[0].fields[1].options.choices[1].id: selA0000000000001 is already",
+        "bases[0].tables[0].views[0].kind: is not known here",
+        "bases[0].tables[0].views[0].visibleFieldIds[1]: the table has no field",
+        "bases[0].tables[0].views[0].visibleFieldIds[2]: the table has no field",
+        "limits.penaltySeconds: must be a number of seconds, from 0 to a year",
+    ];
+    for expected in expected {
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}\n{problems:#?}");
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_seed_is_passed_over() {
+    assert!(Seed::from_json("\u{feff}{\"bases\": []}".as_bytes()).is_ok());
+}
+
+#[test]
 fn what_is_not_json_is_told_with_line_and_column() {
     let error = Seed::from_json(b"{\"bases\": [}").unwrap_err();
     assert!(error.to_string().contains("line 1 column 12"), "{error}");

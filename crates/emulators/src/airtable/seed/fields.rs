@@ -20,6 +20,7 @@ pub(super) fn raw_fields<'n, 'a>(table: &Object<'n, 'a>, problems: &mut Problems
     let mut fields = Vec::new();
     for at in table.items("fields", problems) {
         let Some(object) = at.object(problems) else { continue };
+        object.only(&["id", "name", "type", "description", "options"], problems);
         let id = object.id("id", "fld", FieldId::parse, FieldId::mint, problems);
         fields.push(RawField { object, id });
     }

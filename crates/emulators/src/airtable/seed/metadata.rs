@@ -13,6 +13,10 @@ use airtable_formula::{Schema, Timestamp};
 /// `type` of a view.
 const VIEW_TYPES: [&str; 7] = ["grid", "form", "calendar", "gallery", "kanban", "timeline", "block"];
 
+/// What a table has. The last one only travels through.
+const TABLE_KEYS: [&str; 8] =
+    ["id", "name", "description", "primaryFieldId", "fields", "views", "records", "dateDependencySettings"];
+
 /// A table whose fields and records are not read yet.
 pub(super) struct RawTable<'n, 'a> {
     pub(super) object: Object<'n, 'a>,
@@ -41,6 +45,7 @@ pub(super) fn bases(
 
 fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Problems) -> Option<Base> {
     let object = at.object(problems)?;
+    object.only(&["id", "name", "permissionLevel", "tables"], problems);
     let id = object.id("id", "app", BaseId::parse, BaseId::mint, problems);
     let name = object.required_text("name", problems).unwrap_or_default().to_owned();
     let role = match object.text("permissionLevel", problems) {
@@ -76,6 +81,7 @@ fn raw_tables<'n, 'a>(base: &Object<'n, 'a>, problems: &mut Problems) -> Vec<Raw
     let mut tables = Vec::new();
     for at in base.items("tables", problems) {
         let Some(object) = at.object(problems) else { continue };
+        object.only(&TABLE_KEYS, problems);
         let id = object.id("id", "tbl", TableId::parse, TableId::mint, problems);
         let fields = fields::raw_fields(&object, problems);
         if fields.is_empty() {
@@ -114,7 +120,7 @@ fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut
         description,
         primary,
         fields,
-        views: views(object, problems),
+        views: views(object, &raw.fields, problems),
         rows: Default::default(),
         schema: Arc::new(Schema::default()),
         extra: object.rest(&["id", "name", "description", "primaryFieldId", "fields", "views", "records"]),
@@ -122,10 +128,11 @@ fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut
     }
 }
 
-fn views(table: &Object<'_, '_>, problems: &mut Problems) -> Vec<View> {
+fn views(table: &Object<'_, '_>, fields: &[fields::RawField<'_, '_>], problems: &mut Problems) -> Vec<View> {
     let mut views = Vec::new();
     for at in table.items("views", problems) {
         let Some(object) = at.object(problems) else { continue };
+        object.only(&["id", "name", "type", "visibleFieldIds", "personalForUserId"], problems);
         let id = object.id("id", "viw", ViewId::parse, ViewId::mint, problems);
         let name = object.required_text("name", problems).unwrap_or_default().to_owned();
         let kind = object.text("type", problems).unwrap_or("grid").to_owned();
@@ -134,7 +141,15 @@ fn views(table: &Object<'_, '_>, problems: &mut Problems) -> Vec<View> {
         }
         let visible_field_ids = object.get("visibleFieldIds").map(|at| {
             let ids = at.items(problems);
-            ids.iter().filter_map(|at| FieldId::parse(at.text(problems)?)).collect()
+            let field = |at: &At<'_, '_>| {
+                let text = at.text(problems)?;
+                let id = FieldId::parse(text).filter(|id| fields.iter().any(|field| field.id == *id));
+                if id.is_none() {
+                    problems.add(&at.path, format!("the table has no field \"{text}\""));
+                }
+                id
+            };
+            ids.iter().filter_map(field).collect()
         });
         let extra = object.rest(&["id", "name", "type", "visibleFieldIds"]);
         views.push(View { id, name, kind, visible_field_ids, extra });

@@ -1,6 +1,6 @@
 //! From a field's type and options to what reading and writing its cells needs, with what was left out filled in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -172,6 +172,7 @@ impl Options<'_, '_> {
                 Vec::new()
             }
         };
+        let mut ids = HashSet::new();
         for (index, choice) in list.iter().enumerate() {
             let at = format!("choices[{index}]");
             let Some(name) = choice.get("name").and_then(Value::as_str) else {
@@ -188,6 +189,9 @@ impl Options<'_, '_> {
                     ChoiceId::mint()
                 }),
             };
+            if !ids.insert(id) {
+                self.problem(&format!("{at}.id"), format!("{id} is already the id of another choice"));
+            }
             let color = choice.get("color").and_then(Value::as_str).map(str::to_owned);
             if !choices.push(Choice { id, name: name.to_owned(), color }) {
                 self.problem(&format!("{at}.name"), format!("another choice is called \"{name}\" as well"));

@@ -142,13 +142,11 @@ pub(super) fn limits(root: &Object<'_, '_>, problems: &mut Problems) -> Limits {
     if let Some(at) = object.get_or_null("penaltySeconds") {
         match at.node {
             Node::Leaf(Value::Null) => limits.penalty = Duration::ZERO,
-            Node::Leaf(Value::Number(number)) => {
-                match number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-                    Some(penalty) => limits.penalty = penalty,
-                    None => problems.add(&at.path, "must be a number of seconds, 0 or more"),
-                }
-            }
-            _ => problems.add(&at.path, "must be a number of seconds, 0 or more"),
+            Node::Leaf(Value::Number(number)) => match number.as_f64().and_then(Limits::penalty_of_seconds) {
+                Some(penalty) => limits.penalty = penalty,
+                None => problems.add(&at.path, "must be a number of seconds, from 0 to a year"),
+            },
+            _ => problems.add(&at.path, "must be a number of seconds, from 0 to a year"),
         }
     }
     if let Some(at) = object.get("retryAfterHeader") {
