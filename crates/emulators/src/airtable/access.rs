@@ -1,6 +1,7 @@
 //! Who may do what: tokens with their scopes and bases, users, and the roles they have in a base.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use http::{HeaderMap, header};
 
@@ -170,11 +171,11 @@ impl Grant {
 
 /// All tokens that are accepted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tokens(pub(crate) HashMap<String, Grant>);
+pub(crate) struct Tokens(pub(crate) HashMap<String, Arc<Grant>>);
 
 impl Tokens {
     /// Missing, malformed and unknown tokens get one and the same answer.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<&Grant, AirtableError> {
+    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<&Arc<Grant>, AirtableError> {
         bearer(headers).and_then(|token| self.0.get(token)).ok_or_else(AirtableError::unauthenticated)
     }
 }
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_as_a_bearer_token_only() {
-        let tokens = Tokens(HashMap::from([("patX.y".to_owned(), Grant::full(0))]));
+        let tokens = Tokens(HashMap::from([("patX.y".to_owned(), Grant::full(0).into())]));
         assert!(tokens.authenticate(&with_header("Bearer patX.y")).is_ok());
         for bad in ["Bearer patX.z", "patX.y", "Basic patX.y", "Bearer", "Bearer "] {
             let refusal = tokens.authenticate(&with_header(bad)).unwrap_err();

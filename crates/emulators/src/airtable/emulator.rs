@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::Value;
 use service_kit::edge::RouteLabel;
+use tokio::task::JoinError;
 
 use super::access::{Grant, Role, Scope, Tokens, Users};
 use super::computed::Eval;
@@ -139,9 +140,21 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     response
 }
 
+/// Runs what waits for a base's lock, or computes over all of its records, on a thread that serves nothing else
+/// meanwhile: otherwise two long formulas keep two cores from answering anybody.
+async fn apart(
+    work: impl FnOnce() -> Result<Value, AirtableError> + Send + 'static,
+) -> Result<Value, AirtableError> {
+    match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(answer) => answer,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_stopping)) => Err(AirtableError::timed_out()),
+    }
+}
+
 impl Shared {
     async fn call(
-        &self,
+        self: &Arc<Self>,
         route: Route,
         parts: Parts,
         body: Body,
@@ -166,17 +179,22 @@ impl Shared {
             }
             Route::BaseSchema { base } => {
                 let visible_fields = meta::wants_visible_fields(&query)?;
-                let base = self.visible(base, grant, Scope::SchemaRead)?;
-                Ok(meta::schema(&read(base), visible_fields))
+                let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
+                apart(move || {
+                    let base = shared.visible(base, &grant, Scope::SchemaRead)?;
+                    Ok(meta::schema(&read(base), visible_fields))
+                })
+                .await
             }
             Route::Records { base, table, op } => {
                 let call = Call::read(op, &query, &parts, body).await?;
-                self.records(base, &table, &call, grant)
+                let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
+                apart(move || shared.records(base, &table, &call, &grant)).await
             }
         }
     }
 
-    /// Never called across an await: the base is locked meanwhile.
+    /// Locks the base, and waits for that.
     fn records(&self, base: BaseId, table: &str, call: &Call, grant: &Grant) -> Result<Value, AirtableError> {
         let now = Timestamp::now();
         match call {

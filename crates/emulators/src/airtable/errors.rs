@@ -217,6 +217,13 @@ impl AirtableError {
         Self { status: StatusCode::TOO_MANY_REQUESTS, body, retry_after_seconds }
     }
 
+    /// The request takes longer than a client waits.
+    pub(crate) fn timed_out() -> Self {
+        let message =
+            "Server encountered an error while processing your request, and it is safe to retry the request";
+        Self::object(StatusCode::SERVICE_UNAVAILABLE, "RETRIABLE_ERROR", message)
+    }
+
     /// Something of Airtable's that the emulator does not do: never a wrong Airtable error instead.
     pub(crate) fn not_built(what: &str) -> Self {
         let message = format!("The Airtable emulator does not have this yet: {what}");

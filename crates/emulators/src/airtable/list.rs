@@ -4,7 +4,8 @@ pub(crate) mod offsets;
 pub(crate) mod params;
 pub(crate) mod sort;
 
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use airtable_formula::{CompileError, Formula, Limits};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,9 @@ use super::ids::{RecordId, ViewId};
 use super::model::{Base, Table};
 use super::render::{self, Rendering};
 
+/// How long a formula may go through a table. Airtable says 503 when a request "timed out", not when that is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// One page as the API answers it.
 pub(crate) fn page(
     eval: &Eval<'_>,
@@ -26,7 +30,7 @@ pub(crate) fn page(
     listings: &Listings,
     now: Instant,
 ) -> Result<Value, AirtableError> {
-    let plan = Plan::new(eval.base, table, params)?;
+    let plan = Plan::new(eval.base, table, params, now + PATIENCE)?;
     let base = eval.base;
     let place = (base.id, base.tables[table].id);
     let (first, anchor, mut listing) = match &params.offset {
@@ -68,6 +72,9 @@ pub(crate) fn page(
         let token = listings.suspend(&mut listing, next.id, Anchor { at, served }, now);
         answer.insert("offset".to_owned(), json!(token.to_string()));
     }
+    if plan.timed_out.get() {
+        return Err(AirtableError::timed_out());
+    }
     Ok(Value::Object(answer))
 }
 
@@ -77,10 +84,14 @@ struct Plan {
     filter: Option<Formula>,
     fields: Option<Vec<usize>>,
     in_view: bool,
+    /// When to give up filtering.
+    until: Instant,
+    /// Whether that has happened: what was not looked at yet was left out.
+    timed_out: Cell<bool>,
 }
 
 impl Plan {
-    fn new(base: &Base, index: usize, params: &ListParams) -> Result<Self, AirtableError> {
+    fn new(base: &Base, index: usize, params: &ListParams, until: Instant) -> Result<Self, AirtableError> {
         let table = &base.tables[index];
         let field = |name: &String| table.field(name).ok_or_else(|| AirtableError::unknown_field(name));
         let fields = params.fields.as_ref().map(|names| names.iter().map(field).collect()).transpose()?;
@@ -93,16 +104,24 @@ impl Plan {
             check_view(base, table, view)?;
         }
         let filter = params.filter.as_deref().map(|text| compile_filter(text, table)).transpose()?;
-        Ok(Self { sort, filter, fields, in_view: params.view.is_some() })
+        let (in_view, timed_out) = (params.view.is_some(), Cell::new(false));
+        Ok(Self { sort, filter, fields, in_view, until, timed_out })
     }
 
     /// Whether the filter lets a record pass.
     fn keeps(&self, eval: &Eval<'_>, table: usize, slot: u32) -> bool {
         match (&self.filter, eval.row(table, slot)) {
-            (Some(filter), Some(row)) => filter.keeps(&row, eval.context()),
+            (Some(filter), Some(row)) => self.in_time() && filter.keeps(&row, eval.context()),
             (None, Some(_)) => true,
             (_, None) => false,
         }
+    }
+
+    fn in_time(&self) -> bool {
+        if !self.timed_out.get() && Instant::now() >= self.until {
+            self.timed_out.set(true);
+        }
+        !self.timed_out.get()
     }
 
     /// Records from a place on (by id, or by position) that pass the filter, each with its position in the walk.
@@ -162,4 +181,40 @@ fn compile_filter(text: &str, table: &Table) -> Result<Formula, AirtableError> {
         }
         error => AirtableError::bad_formula(&error.api_message()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use airtable_formula::Timestamp;
+
+    use super::*;
+    use crate::airtable::access::Users;
+    use crate::airtable::query::Query;
+    use crate::airtable::seed::Seed;
+
+    #[test]
+    fn a_formula_that_takes_too_long_is_told_and_not_half_an_answer() {
+        let seed = json!({"bases": [{"name": "B", "tables": [{
+            "name": "T", "fields": [{"name": "N", "type": "singleLineText"}],
+            "records": [{"fields": {"N": "a"}}, {"fields": {"N": "b"}}],
+        }]}]});
+        let seed = Seed::from_json(seed.to_string().as_bytes()).unwrap();
+        let users = Users::default();
+        let eval = Eval::new(&seed.bases[0], &users, Timestamp::UNIX_EPOCH);
+        let listings = Listings::default();
+        let page = |query: &str, began: Instant| {
+            let params = ListParams::from_query(&Query::parse(query)).unwrap();
+            super::page(&eval, 0, &params, &listings, began)
+                .map(|page| page["records"].as_array().unwrap().len())
+        };
+        let now = Instant::now();
+        let long_ago = now.checked_sub(PATIENCE).unwrap();
+        for query in
+            ["filterByFormula=N", "filterByFormula=N&pageSize=1", "filterByFormula=N&sort[0][field]=N"]
+        {
+            assert_eq!(page(query, long_ago), Err(AirtableError::timed_out()), "{query}");
+            assert!(page(query, now).is_ok(), "{query}");
+        }
+        assert_eq!(page("sort[0][field]=N", long_ago), Ok(2), "nothing is filtered");
+    }
 }

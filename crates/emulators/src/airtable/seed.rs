@@ -89,7 +89,7 @@ impl Seed {
                 name: Some("Owner".to_owned()),
             });
         }
-        self.tokens.0.insert(token.into(), Grant::full(0));
+        self.tokens.0.insert(token.into(), Grant::full(0).into());
         self
     }
 
