@@ -60,8 +60,13 @@ const AIRTABLE: Subtree = Subtree {
     deadline: Duration::from_secs(290),
 };
 
-/// Many rows in one request.
-const OWN: Subtree = Subtree { body_limit: 10 << 20, ..Subtree::OWN };
+/// Many rows in one request: ten need a slot, and a base has five slots a second.
+const RECORDS: Subtree = Subtree {
+    prefix: "/api/v1/airtable/bases",
+    body_limit: 10 << 20,
+    deadline: AIRTABLE.deadline,
+    ..Subtree::OWN
+};
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +119,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let routes = routes::with_drop_in(router.layer(map_request(routes::accept_old_key_header)))
         .merge(health.router())
         .with_state(state);
-    Ok(with_shared_layers(routes, [AIRTABLE, OWN], SERVICE))
+    Ok(with_shared_layers(routes, [AIRTABLE, RECORDS, Subtree::OWN], SERVICE))
 }
 
 /// Method, path and rule of every route of our own dialect; `/v0/**` has one rule for all its calls.

@@ -26,6 +26,8 @@ pub enum ErrorCode {
     Conflict,
     /// A write was sent and nobody knows whether it was done.
     OutcomeUnknown,
+    /// A part of a larger write was done before the rest failed: sending all of it again would do that part twice.
+    PartlyDone,
     PreconditionFailed,
     BodyTooLarge,
     UriTooLong,
@@ -58,7 +60,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict | Self::OutcomeUnknown => StatusCode::CONFLICT,
+            Self::Conflict | Self::OutcomeUnknown | Self::PartlyDone => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
@@ -86,6 +88,7 @@ impl ErrorCode {
             Self::RequestTimeout => "request_timeout",
             Self::Conflict => "conflict",
             Self::OutcomeUnknown => "outcome_unknown",
+            Self::PartlyDone => "partly_done",
             Self::PreconditionFailed => "precondition_failed",
             Self::BodyTooLarge => "body_too_large",
             Self::UriTooLong => "uri_too_long",
@@ -115,6 +118,7 @@ impl ErrorCode {
             Self::RequestTimeout => "The request did not arrive in time",
             Self::Conflict => "The request conflicts with the present state",
             Self::OutcomeUnknown => "It is not known whether the change was made",
+            Self::PartlyDone => "A part was done before the rest failed",
             Self::PreconditionFailed => "A precondition does not hold",
             Self::BodyTooLarge => "The request's body is too large",
             Self::UriTooLong => "The request's address is too long",

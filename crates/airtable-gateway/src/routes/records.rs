@@ -306,18 +306,22 @@ fn in_table(operation: Operation, base: &BaseId, table: &str) -> Call {
     }
 }
 
-/// An error that says what was done before it: nothing that was written is lost from sight.
+/// An error that says what was done before it: nothing that was written is lost from sight, and no client takes the
+/// answer for an invitation to send all of it again.
 fn partly(error: ApiError, done: &[RecordId], failed: usize, all: usize) -> ApiError {
-    if done.is_empty() && failed == all {
+    if done.is_empty() {
         return error;
     }
+    let status = error.code().status();
+    let invites_repetition = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+    let code = if invites_repetition { ErrorCode::PartlyDone } else { error.code() };
     let (from, to) = (done.len(), done.len() + failed - 1);
     let message = format!(
         "{} ({} of {all} rows were written before; rows {from} to {to} failed; later ones were not tried)",
         error.message(),
         done.len()
     );
-    let start = ApiError::new(error.code(), message).caused_by(error);
+    let start = ApiError::new(code, message).retryable(false).caused_by(error);
     done.iter().enumerate().fold(start, |error, (at, id)| {
         error.field(format!("/records/{at}"), "written", format!("this row is record {id}"))
     })

@@ -162,6 +162,27 @@ async fn what_was_written_before_a_failure_is_told() {
 }
 
 #[tokio::test]
+async fn a_failure_after_rows_were_written_is_no_invitation_to_send_them_again() {
+    let quota = r#"{"errors":[{"error":"PUBLIC_API_BILLING_LIMIT_EXCEEDED","message":"API billing plan limit exceeded."}]}"#;
+    let upstream = Scripted::start(move |n, _| match n {
+        0 => Act::json(200, r#"{"records":[{"id":"recAAAAAAAAAAAAAA","createdTime":"2026-01-01T00:00:00.000Z","fields":{}}]}"#),
+        _ => Act::json(429, quota),
+    })
+    .await;
+    let gateway = Gateway::before(upstream.address).await;
+    let rows: Vec<Value> = (0..11).map(|n| json!({"N": n})).collect();
+    let answer = gateway.post(&records(), json!(rows)).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT, "clients repeat a 429 by themselves: {answer:?}");
+    let problem = answer.json();
+    assert_eq!(
+        (&problem["code"], &problem["retryable"]),
+        (&json!("partly_done"), &json!(false)),
+        "{problem}"
+    );
+    assert_eq!(answer.header("retry-after"), "", "{answer:?}");
+}
+
+#[tokio::test]
 async fn problems_are_told_as_problem_documents() {
     let gateway = Gateway::before(free_emulator().await).await;
     let cases = [

@@ -49,6 +49,7 @@ fn kind_of(code: ErrorCode) -> &'static str {
         ErrorCode::RequestTimeout => "REQUEST_TIMEOUT",
         ErrorCode::Conflict => "CONFLICT",
         ErrorCode::OutcomeUnknown => "OUTCOME_UNKNOWN",
+        ErrorCode::PartlyDone => "PARTLY_DONE",
         ErrorCode::NotImplemented => "NOT_IMPLEMENTED",
         ErrorCode::NotCached => "NOT_CACHED",
         ErrorCode::DeadlineExceeded => "TIMEOUT",
