@@ -34,7 +34,8 @@ fn start(dir: &Path, arguments: &[&str]) -> (Child, String, String) {
 }
 
 fn stop(mut child: Child) -> Option<i32> {
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    // The shell's own `kill`: the program is not everywhere.
+    Command::new("sh").args(["-c", &format!("kill {}", child.id())]).status().unwrap();
     child.wait().unwrap().code()
 }
 
