@@ -80,7 +80,7 @@ run_build() {
 run_rust() {
   say "Rust tests"
   # A minute under full load (a laptop that runs `cargo test` by itself takes a few seconds of it).
-  PYAIRTABLE_LOAD_SECONDS=60 cargo test --workspace --locked
+  PYAIRTABLE_LOAD_SECONDS=60 cargo test --workspace --locked --no-fail-fast
 }
 
 run_python() {
