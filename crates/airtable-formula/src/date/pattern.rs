@@ -83,11 +83,7 @@ fn find<'t>(text: &'t str, token: &str) -> Option<(&'t str, &'t str)> {
         "DDD" => digits(1, 3),
         "DDDD" => digits(3, 3),
         "Q" | "d" | "e" | "E" => digits(1, 1),
-        "X" | "x" => {
-            let (found, after) =
-                stretch(text, |c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'), |run| Some(run.len()))?;
-            Some((found, after))
-        }
+        "X" | "x" => timestamp(text, token == "X"),
         "Hmm" | "hmm" => digits(3, 4),
         "Hmmss" | "hmmss" => digits(5, 6),
         "MMM" | "MMMM" | "dd" | "ddd" | "dddd" => {
@@ -115,6 +111,20 @@ fn find<'t>(text: &'t str, token: &str) -> Option<(&'t str, &'t str)> {
         // Numbers of one or two digits, perhaps with an ordinal mark, which is passed over as anything else is.
         _ => digits(1, 2),
     }
+}
+
+/// The first whole number, perhaps with a sign; and perhaps with thousandths.
+fn timestamp(text: &str, thousandths: bool) -> Option<(&str, &str)> {
+    let digits =
+        |from: usize| text.len() - text[from..].trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let first = text.find(|c: char| c.is_ascii_digit())?;
+    let start = if text[..first].ends_with(['-', '+']) { first - 1 } else { first };
+    let mut end = digits(first);
+    if thousandths && text[end..].starts_with('.') {
+        let fraction = digits(end + 1).min(end + 4);
+        end = if fraction > end + 1 { fraction } else { end };
+    }
+    Some((&text[start..end], &text[end..]))
 }
 
 /// The first run of characters that satisfy `is_part` of which `length` wants something.

@@ -40,6 +40,8 @@ async fn text_becomes_what_the_field_wants() {
             json!({"id": "usrGrace000000002", "email": "grace@example.com", "name": "Grace"}),
         ),
         ("Others", json!(rec(1001)), json!([rec(1001)])),
+        ("Tags", json!(2024), json!(["2024"])),
+        ("Others", json!({"id": rec(1001)}), json!([rec(1001)])),
         ("Others", json!("Other 2"), json!([rec(1002)])),
         ("Others", json!(["Other 3", rec(1001)]), json!([rec(1003), rec(1001)])),
         ("Number", json!(""), Value::Null),

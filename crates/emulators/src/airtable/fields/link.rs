@@ -20,6 +20,9 @@ pub(crate) fn read(table: usize, value: &Value, resolver: &mut dyn Resolver) -> 
             let parts: Vec<_> = text.split(',').map(str::trim).collect();
             if parts.iter().all(|part| RecordId::parse(part).is_some()) { parts } else { vec![text.trim()] }
         }
+        one @ (Value::Number(_) | Value::Object(_)) if typecast => {
+            return read_loosely(table, std::slice::from_ref(one), resolver);
+        }
         other => return Err(unconvertible(other, typecast)),
     };
     let mut slots = Vec::with_capacity(items.len());

@@ -30,6 +30,7 @@ pub(crate) fn read_many(target: Target, value: &Value, resolver: &mut dyn Resolv
     let names: Vec<String> = match value {
         Value::Array(items) => items.iter().map(|item| name(item, typecast)).collect::<Result<_, _>>()?,
         Value::String(text) if typecast => split(text),
+        number @ Value::Number(_) if typecast => vec![name(number, true)?],
         other => return Err(unconvertible(other, typecast)),
     };
     let (mut chosen, mut seen) = (Vec::with_capacity(names.len()), HashSet::new());
