@@ -10,7 +10,7 @@ use super::write::{Cells, Planner};
 pub(crate) enum Upserted {
     Created(u32),
     Updated(u32),
-    /// An item that agrees with one that this request creates.
+    /// An item that agrees with one that this request has created or updated.
     Again(u32),
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn merge_fields(table: &Table, names: &[String]) -> Result<Vec<usize>
     Ok(fields)
 }
 
-/// Plans one item without an id, whose cells have been read.
+/// Plans one item without an id, whose cells have been read. It meets the records as the items before it leave them.
 pub(crate) fn plan(
     planner: &mut Planner<'_>,
     base: &Base,
@@ -60,16 +60,22 @@ pub(crate) fn plan(
     let key = key(&base.tables[table], merge_on, &cells)?;
     let rows = &base.tables[table].rows;
     let mut matches = rows.by_creation_from(0).filter(|&slot| {
-        let record = rows.get(slot);
-        record.is_some_and(|record| key.iter().all(|(field, cell)| agree(record.cell(*field), cell)))
+        rows.get(slot).is_some_and(|record| {
+            key.iter().all(|(field, cell)| {
+                let planned = planner.planned_cell(table, slot, *field);
+                agree(planned.unwrap_or_else(|| record.cell(*field)), cell)
+            })
+        })
     });
-    if let Some(slot) = matches.next() {
-        if matches.next().is_some() {
+    let (found, another) = (matches.next(), matches.next());
+    if let Some(slot) = found {
+        if another.is_some() {
             let reason = "more than one record matches the values of fieldsToMergeOn";
             return Err(AirtableError::invalid_request_because(reason));
         }
+        let again = planner.is_updated(table, slot);
         planner.update(table, slot, cells, replace);
-        return Ok(Upserted::Updated(slot));
+        return Ok(if again { Upserted::Again(slot) } else { Upserted::Updated(slot) });
     }
     let planned = planner.planned(table).find(|(_, planned)| {
         key.iter().all(|(field, cell)| {

@@ -144,6 +144,19 @@ impl<'a> Planner<'a> {
         self.changes.creates.iter().filter(move |new| new.table == table).map(|new| (new.slot, &new.cells))
     }
 
+    /// What an update that is planned already makes of a cell; `None` if none names it.
+    pub(crate) fn planned_cell(&self, table: usize, slot: u32, field: usize) -> Option<&Cell> {
+        let updates = self.changes.updates.iter().rev();
+        let cells =
+            updates.filter(|(at, updated, _)| (*at, *updated) == (table, slot)).map(|(_, _, cells)| cells);
+        cells.flatten().find(|(named, _)| *named == field).map(|(_, cell)| cell)
+    }
+
+    /// Whether an update of a record is planned already.
+    pub(crate) fn is_updated(&self, table: usize, slot: u32) -> bool {
+        self.changes.updates.iter().any(|(at, updated, _)| (*at, *updated) == (table, slot))
+    }
+
     pub(crate) fn into_changes(self) -> Changes {
         self.changes
     }

@@ -118,3 +118,24 @@ async fn one_request_does_not_create_the_same_key_twice() {
     assert_eq!(answer["records"][0], answer["records"][1]);
     assert_eq!(answer["records"][0]["fields"]["Number"], 2);
 }
+
+#[tokio::test]
+async fn an_item_meets_the_records_as_the_items_before_it_leave_them() {
+    let app = TestApp::spawn().await;
+    let id = app.create("Things", json!({"Name": "old", "Number": 1})).await;
+    let upsert = |records: Value| {
+        let app = &app;
+        let body = json!({"performUpsert": {"fieldsToMergeOn": ["Name"]}, "records": records});
+        async move { app.patch(&format!("/v0/{BASE}/Things"), body).await.ok() }
+    };
+    let answer = upsert(json!([
+        {"id": id, "fields": {"Name": "new"}},
+        {"fields": {"Name": "new", "Number": 2}},
+        {"fields": {"Name": "new", "Number": 3}},
+    ]))
+    .await;
+    assert_eq!((&answer["createdRecords"], &answer["updatedRecords"]), (&json!([]), &json!([id])));
+    assert_eq!(answer["records"][0]["fields"]["Number"], 3);
+    let answer = upsert(json!([{"id": id, "fields": {"Name": "newest"}}, {"fields": {"Name": "new"}}])).await;
+    assert_eq!(answer["createdRecords"].as_array().unwrap().len(), 1, "nothing is called so any more");
+}
