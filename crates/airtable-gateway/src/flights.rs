@@ -1,4 +1,7 @@
 //! One flight per key: callers who want the same thing at the same time share one upstream read.
+//!
+//! A flight waits for its slot in the queue of whoever began it. Who has a shorter queue does not have to wait in a longer
+//! one: after a moment, it stands in its own as well, and takes what comes first.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,7 +14,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use service_kit::telemetry::trace_context;
 use tokio::task::JoinHandle;
+use tokio::time::{Duration, timeout};
 use tracing::Instrument as _;
+
+use crate::pacing::Turn;
+
+/// How long somebody else's flight is given to leave the queue.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A running flight that can be waited for by many. When the last of them drops it, the work is aborted.
 pub(crate) struct Flight<T: Clone> {
@@ -55,6 +64,13 @@ struct Entry<T: Clone> {
     number: u64,
     landed: WeakShared<BoxFuture<'static, Option<T>>>,
     progress: Arc<Progress>,
+    turn: Turn,
+}
+
+/// A flight that somebody else began.
+struct Ahead<T: Clone> {
+    landed: Shared<BoxFuture<'static, Option<T>>>,
+    progress: Arc<Progress>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
@@ -63,31 +79,46 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         Self { entries: Arc::new(Mutex::new(Entries { by_key: HashMap::new(), last: 0 })) }
     }
 
-    /// Joins the flight of this key, or one of its `twin`, or begins one with the future that `begin` makes.
+    /// Joins the flight of this key, or one of its `twin`, or begins one with the future that `begin` makes. `turn` is
+    /// whose turn it takes.
     pub(crate) fn join<F>(
         &self,
         key: &str,
         twin: Option<&str>,
+        turn: Turn,
         begin: impl FnOnce(Arc<Progress>) -> F,
     ) -> Flight<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
         let mut entries = lock(&self.entries);
+        let mut ahead = None;
         for key in [Some(key), twin].into_iter().flatten() {
-            if let Some(entry) = entries.by_key.get(key)
-                && let Some(landed) = entry.landed.upgrade()
-            {
-                return Flight { landed, progress: entry.progress.clone(), collapsed: true };
+            let Some(entry) = entries.by_key.get(key) else { continue };
+            let Some(landed) = entry.landed.upgrade() else { continue };
+            let progress = entry.progress.clone();
+            if entry.turn == turn || progress.is_sent() {
+                return Flight { landed, progress, collapsed: true };
             }
+            ahead = Some(Ahead { landed, progress });
         }
+        let begin = |progress: Arc<Progress>| {
+            let own = begin(progress.clone());
+            async move {
+                match ahead {
+                    Some(ahead) => ahead.or(own, &progress).await,
+                    None => own.await,
+                }
+            }
+        };
         entries.last += 1;
         let number = entries.last;
         let leaving = Leaving { entries: self.entries.clone(), key: key.to_owned(), number };
         let mut flight = self.alone(begin, leaving);
         flight.collapsed = false;
         let landed = flight.landed.downgrade().expect("it has not been polled yet");
-        entries.by_key.insert(key.to_owned(), Entry { number, landed, progress: flight.progress.clone() });
+        let entry = Entry { number, landed, progress: flight.progress.clone(), turn };
+        entries.by_key.insert(key.to_owned(), entry);
         flight
     }
 
@@ -118,6 +149,27 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         };
         let task = Task(tokio::spawn(trace_context::carry(work).in_current_span()));
         Flight { landed: task.boxed().shared(), progress, collapsed: false }
+    }
+}
+
+impl<T: Clone> Ahead<T> {
+    /// What lands first: the flight ahead, or our own, which is begun if the other does not leave the queue soon.
+    async fn or(self, own: impl Future<Output = T>, progress: &Progress) -> T {
+        if let Ok(Some(landed)) = timeout(PATIENCE, self.landed.clone()).await {
+            return landed;
+        }
+        if self.progress.is_sent() {
+            progress.set_sent(true);
+            if let Some(landed) = self.landed.clone().await {
+                return landed;
+            }
+            progress.set_sent(false);
+        }
+        tokio::select! {
+            biased;
+            Some(landed) = self.landed => landed,
+            landed = own => landed,
+        }
     }
 }
 
@@ -164,9 +216,62 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use tokio::sync::oneshot;
-    use tokio::time::{Duration, sleep};
+    use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::pacing::Class;
+
+    fn turn(principal: &str) -> Turn {
+        Turn { principal: principal.into(), class: Class::Interactive }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_in_somebody_elses_long_queue() {
+        let flights = Flights::new();
+        let queued = |_| async {
+            sleep(Duration::from_secs(100)).await;
+            "late"
+        };
+        let begun = Instant::now();
+        let first = flights.join("k", None, turn("flood"), queued);
+        let quick = flights.join("k", None, turn("modest"), |_| async {
+            sleep(Duration::from_secs(1)).await;
+            "early"
+        });
+        assert!(!quick.collapsed);
+        assert_eq!(quick.landed.await, Some("early"));
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(first.landed.await, Some("late"));
+        // And the other way round: who began first may well come first.
+        let first = flights.join("k", None, turn("quick"), |_| async {
+            sleep(Duration::from_secs(1)).await;
+            "early"
+        });
+        let second = flights.join("k", None, turn("flood"), queued);
+        assert_eq!((second.landed.await, first.landed.await), (Some("early"), Some("early")));
+        assert_eq!(flights.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flight_that_is_off_is_shared_by_all() {
+        let flights = Flights::new();
+        let off = |progress: Arc<Progress>| async move {
+            sleep(Duration::from_millis(50)).await;
+            progress.set_sent(true);
+            sleep(Duration::from_secs(5)).await;
+            1
+        };
+        let first = flights.join("k", None, turn("a"), off);
+        let second = flights.join("k", None, turn("b"), |_| async { panic!("it is not needed") });
+        sleep(Duration::from_secs(1)).await;
+        assert!(second.progress.is_sent());
+        let third = flights.join("k", None, turn("c"), |_| async { panic!("nor is this") });
+        assert!(third.collapsed);
+        assert_eq!(
+            (first.landed.await, second.landed.await, third.landed.await),
+            (Some(1), Some(1), Some(1))
+        );
+    }
 
     #[tokio::test(start_paused = true)]
     async fn callers_of_one_key_share_one_flight() {
@@ -174,7 +279,7 @@ mod tests {
         let begun = Arc::new(AtomicUsize::new(0));
         let join = || {
             let begun = begun.clone();
-            flights.join("k", None, |_| async move {
+            flights.join("k", None, turn("p"), |_| async move {
                 sleep(Duration::from_secs(1)).await;
                 begun.fetch_add(1, Ordering::Relaxed)
             })
@@ -193,9 +298,9 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
             7
         };
-        let leader = tokio::spawn(flights.join("k", None, slow).landed);
+        let leader = tokio::spawn(flights.join("k", None, turn("p"), slow).landed);
         tokio::task::yield_now().await;
-        let follower = flights.join("other", Some("k"), slow);
+        let follower = flights.join("other", Some("k"), turn("p"), slow);
         leader.abort();
         assert_eq!(follower.landed.await, Some(7));
     }
@@ -204,7 +309,7 @@ mod tests {
     async fn when_the_last_waiter_has_gone_the_work_is_aborted() {
         let flights = Flights::new();
         let (alive, dropped) = oneshot::channel::<()>();
-        let flight = flights.join("k", None, |_| async move {
+        let flight = flights.join("k", None, turn("p"), |_| async move {
             let _alive = alive;
             sleep(Duration::from_secs(1_000)).await;
         });
@@ -217,6 +322,6 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_lands_as_nothing() {
         let flights = Flights::<u8>::new();
-        assert_eq!(flights.join("k", None, |_| async { panic!("on purpose") }).landed.await, None);
+        assert_eq!(flights.join("k", None, turn("p"), |_| async { panic!("on purpose") }).landed.await, None);
     }
 }

@@ -41,6 +41,15 @@ pub(crate) enum Class {
     Background,
 }
 
+/// Whose turn a call takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// See [`Ask::principal`].
+    pub principal: Arc<str>,
+    /// How urgent.
+    pub class: Class,
+}
+
 /// Who asks for a slot, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {

@@ -20,7 +20,7 @@ use crate::directives::{CacheStatus, Directives, Source};
 use crate::flights::{Flight, Flights, Progress};
 use crate::headers;
 use crate::normal::normal_form;
-use crate::pacing::{Class, NoSlot};
+use crate::pacing::{Class, NoSlot, Turn};
 use crate::stats::Stats;
 use crate::upstream::{Outgoing, Trouble, Upstream};
 use crate::versions::{Effects, Seen, Versions};
@@ -196,11 +196,16 @@ impl Reads {
             });
         };
         let (key, twin) = (place.key.clone(), place.twin.clone());
+        let turn = Turn { principal: caller.principal.clone(), class: caller.class };
         // Who insists on Airtable's own word may not share one that was asked for before; and what is not to be kept is
         // nobody else's.
         let alone = source == Source::Request || read.directives.no_store;
         let begin = move |progress| async move { this.fill(caller, read, place, progress).await };
-        if alone { self.0.flights.fresh(begin) } else { self.0.flights.join(&key, twin.as_deref(), begin) }
+        if alone {
+            self.0.flights.fresh(begin)
+        } else {
+            self.0.flights.join(&key, twin.as_deref(), turn, begin)
+        }
     }
 
     /// Fetches a new answer while nobody waits for it.
