@@ -126,7 +126,8 @@ impl Permit {
             return; // healthy lanes need no memory
         }
         if breakers.len() > FORGET_ABOVE {
-            breakers.retain(|_, breaker| !matches!(breaker.state, State::Closed));
+            let now = Instant::now();
+            breakers.retain(|_, breaker| !breaker.is_over(now));
         }
         breakers.entry(self.lane.clone()).or_default().note(outcome, self.probe, Instant::now());
     }
@@ -171,6 +172,15 @@ impl Breaker {
                 }
             }
             State::Open { .. } | State::HalfOpen { .. } => {} // calls from before it opened
+        }
+    }
+
+    /// Closed, or open once upon a time, and nobody asked since.
+    fn is_over(&self, now: Instant) -> bool {
+        match self.state {
+            State::Closed => true,
+            State::Open { until } => until + OPEN_MOST < now,
+            State::HalfOpen { .. } => false,
         }
     }
 
@@ -225,6 +235,20 @@ mod tests {
         assert!(call(&breakers, Outcome::Answered));
         assert!(call(&breakers, Outcome::Failed), "closed");
         assert!(call(&breakers, Outcome::Answered));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bases_that_nobody_asks_for_any_more_are_forgotten() {
+        let breakers = Breakers::default();
+        for base in 0..3 * FORGET_ABOVE {
+            let lane = Lane::Base(format!("app{base}").into());
+            for _ in 0..CONNECTS {
+                breakers.permit(&lane).ok().unwrap().settle(Outcome::Unreachable);
+            }
+            advance(Duration::from_secs(1)).await;
+        }
+        assert!(breakers.lock().len() <= FORGET_ABOVE + 1);
+        assert!(breakers.open() > 0, "those of the last seconds are known");
     }
 
     #[tokio::test(start_paused = true)]
