@@ -47,7 +47,7 @@ pub(crate) fn bind(tree: &Tree, source: &str, schema: &Schema) -> Result<Binding
         .collect();
     fields.sort_unstable();
     fields.dedup();
-    let volatile = tree.nodes.iter().zip(&names).any(|(node, bound)| is_volatile(tree, node, *bound));
+    let volatile = tree.nodes.iter().zip(&names).any(|(node, bound)| is_volatile(node, *bound));
     let result_type = result_type(tree, &names, schema);
     Ok(Binding { names, fields, volatile, result_type })
 }
@@ -147,18 +147,12 @@ fn check_call(
     Ok(())
 }
 
-fn is_volatile(tree: &Tree, node: &Node, bound: Bound) -> bool {
+fn is_volatile(node: &Node, bound: Bound) -> bool {
     let Bound::Function(function) = bound else { return false };
     match (function.kind, &node.kind) {
         (Kind::Volatile(_), _) => true,
-        (Kind::DatetimeParse(_), NodeKind::Call { arguments, .. }) => match arguments.get(1) {
-            None => false,
-            Some(pattern) => match &tree.nodes[*pattern].kind {
-                // A year, a time stamp or a long format that includes one.
-                NodeKind::Text(pattern) => !pattern.contains(['Y', 'y', 'G', 'g', 'X', 'x', 'L', 'l']),
-                _ => true,
-            },
-        },
+        // What a pattern leaves out, or the text lacks, is today's.
+        (Kind::DatetimeParse(_), NodeKind::Call { arguments, .. }) => arguments.len() > 1,
         _ => false,
     }
 }

@@ -90,7 +90,7 @@ impl Formula {
     }
 
     /// Whether the result may change while the record does not (`NOW`, `TODAY`, `FROMNOW`, `TONOW`, or a date parsed by a
-    /// pattern without a year).
+    /// pattern: a text that lacks the year gets the current one).
     pub fn volatile(&self) -> bool {
         self.volatile
     }

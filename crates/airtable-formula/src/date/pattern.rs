@@ -211,14 +211,14 @@ impl Parts {
     fn epoch_day(&self, locale: Locale, now: impl FnOnce() -> Civil) -> Option<i64> {
         if self.day.is_none() && self.month.is_none() {
             if self.iso_week.any() {
-                return week_day(&self.iso_week, WeekRule::ISO, self.year, now);
+                return week_day(&self.iso_week, WeekRule::ISO, self.year, Some(1), now);
             }
             if self.local_week.any() || (self.weekday.is_some() && self.day_of_year.is_none()) {
                 let rule = locale.week();
                 let by_name = self.weekday.map(|weekday| (weekday + 7 - rule.first_weekday) % 7);
                 let WeekParts { year, week, day } = self.local_week;
                 let parts = WeekParts { year, week, day: day.or(by_name) };
-                return week_day(&parts, rule, self.year, now);
+                return week_day(&parts, rule, self.year, None, now);
             }
         }
         if let Some(day_of_year) = self.day_of_year {
@@ -243,19 +243,19 @@ impl Parts {
     }
 }
 
+/// A day by its week; without a default, the week that is left out is the current one.
 fn week_day(
     parts: &WeekParts,
     rule: WeekRule,
     year: Option<i64>,
+    default_week: Option<i64>,
     now: impl FnOnce() -> Civil,
 ) -> Option<i64> {
-    let (week, week_year) = match (parts.week, parts.year.or(year)) {
+    let (week, week_year) = match (parts.week.or(default_week), parts.year.or(year)) {
         (Some(week), Some(year)) => (week, year),
         (week, year) => {
             let (now_week, now_year) = now().week(rule);
-            // A year alone means its first week, nothing at all the current one.
-            let default_week = if year.is_some() { 1 } else { now_week };
-            (week.unwrap_or(default_week), year.unwrap_or(now_year))
+            (week.unwrap_or(now_week), year.unwrap_or(now_year))
         }
     };
     let day = parts.day.unwrap_or(0);

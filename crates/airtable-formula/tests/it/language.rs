@@ -299,7 +299,8 @@ fn a_formula_knows_what_it_depends_on() {
         ("NOW", true),
         ("FROMNOW(Day)", true),
         ("DATETIME_PARSE(Name)", false),
-        ("DATETIME_PARSE(Name, 'D MMM YYYY')", false),
+        ("DATETIME_PARSE(Name, 'D MMM YYYY')", true),
+        ("DATETIME_PARSE(Name, 'LT')", true),
         ("DATETIME_PARSE(Name, 'HH:mm')", true),
         ("DATETIME_PARSE(Name, Name)", true),
     ] {
