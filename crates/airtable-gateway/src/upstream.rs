@@ -380,6 +380,10 @@ impl Upstream {
         inner.stats.sent();
         let result = AirtableClient::in_time(left, async {
             let (head, body) = inner.client.forward(out, token).await?.into_parts();
+            if head.status.is_informational() {
+                // Nobody asked for another protocol; passed on, it would take the caller's connection with it.
+                return Err(SendError::Broken("the answer switches protocols".into()));
+            }
             // Refusals are short, and decide what happens next.
             let whole = matches!(head.status.as_u16(), 429 | 502..=504);
             let body = if whole {

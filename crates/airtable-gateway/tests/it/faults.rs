@@ -124,6 +124,16 @@ async fn rubbish_is_not_passed_off_as_an_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_that_switches_protocols_is_none() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    let upstream = Scripted::start(|_, _| Act::Raw(switch.into())).await;
+    let gateway = Gateway::before(upstream.address).await;
+    assert_eq!(gateway.get(&target()).await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(gateway.get("/v0/brand/new").await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(gateway.post(&target(), json!({})).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_is_not_kept_nor_passed_off_as_whole() {
     let short =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"records\":[]}";
