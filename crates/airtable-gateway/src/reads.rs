@@ -318,6 +318,9 @@ impl Reads {
             }
             (TableKey::Name(name), Some(seen)) => {
                 let by_name = format!("name:{name}");
+                if !self.0.keeps {
+                    return (by_name, None); // a call for the schema would save none
+                }
                 match self.0.aliases.look_up(scope, base, name, seen) {
                     Lookup::Known(id) => return (format!("id:{id}"), Some(by_name)),
                     Lookup::Unknown => {}
@@ -343,17 +346,22 @@ impl Reads {
             },
             directives: Directives { no_cache: true, ..Directives::default() },
         };
-        let (this, caller) = (self.clone(), Caller { class: Class::Background, ..caller.clone() });
+        let (this, base) = (self.clone(), base.clone());
+        let caller = Caller { class: Class::Background, ..caller.clone() };
         tokio::spawn(async move {
-            // A token that may not read schemas learns nothing; that is no error of anybody's.
-            let _ = this.learn_from(&caller, read).await;
+            // A token that may not read schemas learns nothing; that is no error of anybody's. After an outage the next
+            // read tries again.
+            if !this.learn_from(&caller, read).await {
+                this.0.aliases.forget(&caller.credential.scope, &base);
+            }
         });
     }
 
-    async fn learn_from(&self, caller: &Caller, read: Read) -> Result<(), Trouble> {
-        let Some(place) = Box::pin(self.place(caller, &read)).await else { return Ok(()) };
+    /// Whether there was an answer of Airtable's, whatever it was.
+    async fn learn_from(&self, caller: &Caller, read: Read) -> bool {
+        let Some(place) = Box::pin(self.place(caller, &read)).await else { return false };
         let flight = self.fly(caller, read, Some(place), Source::Miss);
-        flight.landed.await.unwrap_or(Err(Trouble::Lost)).map(drop)
+        matches!(flight.landed.await, Some(Ok(answer)) if !answer.status.is_server_error())
     }
 
     /// Forgets what is kept about a base, or everything.

@@ -288,6 +288,9 @@ async fn a_cache_of_no_size_is_no_cache() {
         let answer = gateway.get(&format!("/v0/{BASE}/{TABLE}")).await;
         assert_eq!(answer.header("cache-status"), "pyairtable; fwd=miss; fwd-status=200");
     }
+    gateway.get(&format!("/v0/{BASE}/Name")).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(upstream.seen().len(), 3, "nobody asks what a name means");
 }
 
 #[tokio::test]
@@ -331,4 +334,31 @@ async fn a_table_that_somebody_else_renamed_stays_there_by_its_id() {
     assert_eq!((there.status, there.cache()), (StatusCode::OK, "fwd=miss"));
     assert_eq!(gateway.get(&by_name).await.status, StatusCode::FORBIDDEN);
     assert_eq!(gateway.get(&by_id).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_name_is_learnt_after_an_outage_of_the_schema() {
+    let schemas = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Scripted::start(move |n, request| match request.split(' ').nth(1).unwrap() {
+        target if target.ends_with("/tables") => match schemas.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Act::json(500, "{}"),
+            _ => Act::json(200, &format!(r#"{{"tables":[{{"id":"{TABLE}","name":"Tasks","primaryFieldId":"f","fields":[],"views":[]}}]}}"#)),
+        },
+        _ => page(n),
+    })
+    .await;
+    let gateway = Gateway::before(upstream.address).await;
+    let (by_name, by_id) = (format!("/v0/{BASE}/Tasks"), format!("/v0/{BASE}/{TABLE}"));
+    let kept = [("cache-control", "only-if-cached")];
+    let mut is_known = false;
+    for _ in 0..500 {
+        gateway.get(&by_name).await;
+        is_known = gateway.get_with(&by_id, &kept).await.status == StatusCode::OK;
+        if is_known {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(is_known);
+    assert_eq!(upstream.seen().len(), 3, "one listing, and the schema twice");
 }
