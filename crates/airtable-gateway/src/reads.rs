@@ -175,6 +175,9 @@ impl Reads {
             && other.status.is_success()
             && kept.as_ref().is_none_or(|kept| kept.received < other.received)
         {
+            // From now on also for those who write the name in another way.
+            let left = other.life.total().saturating_sub(other.age((self.0.clock)()));
+            self.0.cache.put(&place.key, other.encode(), left).await;
             kept = Some(other);
         }
         kept.map(Arc::new)

@@ -133,6 +133,7 @@ async fn a_name_and_an_id_share_an_answer_once_the_name_is_known() {
     }
     assert_eq!(gateway.get(&by_id).await.cache(), "hit");
     assert_eq!(gateway.get(&by_name).await.cache(), "hit");
+    assert_eq!(gateway.get(&format!("/v0/{BASE}/tasks%20%2F%202026")).await.cache(), "hit");
     let fresh = gateway.get_with(&by_id, &[("cache-control", "no-cache")]).await;
     assert_eq!(fresh.cache(), "fwd=request");
     assert_eq!(gateway.get(&by_name).await.cache(), "hit");
