@@ -307,7 +307,7 @@ impl Upstream {
                     reply
                 }
             };
-            let task = tokio::spawn(service_kit::telemetry::trace_context::carry(work));
+            let task = self.0.shutdown.spawn_detached(service_kit::telemetry::trace_context::carry(work));
             let reply = match timeout_at(deadline, task).await {
                 Ok(Ok(reply)) => reply,
                 Ok(Err(_)) => return Err(Trouble::Lost),

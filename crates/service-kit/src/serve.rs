@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -72,8 +73,8 @@ pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListe
     })
 }
 
-/// Serves until `shutdown` is asked for; then takes no more connections, lets requests in flight finish for
-/// `limits.drain`, and returns. Several servers of one process share one `Shutdown`.
+/// Serves until `shutdown` is asked for; then takes no more connections, lets requests in flight and detached work finish
+/// for `limits.drain`, and returns. Several servers of one process share one `Shutdown`.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
     let connections = TaskTracker::new();
     let upkeep = tokio::spawn(metrics::upkeep());
@@ -92,10 +93,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.drain, connections.wait()).await.is_err() {
+    let until = Instant::now() + limits.drain;
+    if timeout_at(until, connections.wait()).await.is_err() {
         warn!("{} connections were still busy after {:?} and are cut", connections.len(), limits.drain);
         shutdown.cut();
         connections.wait().await;
+    }
+    if timeout_at(until, shutdown.detached_done()).await.is_err() {
+        warn!("work that nobody waits for any more was still under way after {:?} and is cut", limits.drain);
     }
     upkeep.abort();
     info!("all connections are closed");

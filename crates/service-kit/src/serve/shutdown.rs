@@ -1,7 +1,9 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::info;
 
 /// The exit code of a program that was interrupted from the terminal.
@@ -12,6 +14,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 pub struct Shutdown {
     requested: CancellationToken,
     cut: CancellationToken,
+    detached: TaskTracker,
 }
 
 impl Shutdown {
@@ -38,6 +41,21 @@ impl Shutdown {
 
     pub async fn requested(&self) {
         self.requested.cancelled().await;
+    }
+
+    /// Begins work that has to come to its end even if whoever asked for it leaves, such as a write that was sent: the
+    /// servers that share this stop wait for it as they wait for their connections.
+    pub fn spawn_detached<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.detached.spawn(work)
+    }
+
+    /// Waits until no detached work is left. More may be begun meanwhile, and later.
+    pub(super) async fn detached_done(&self) {
+        self.detached.close();
+        self.detached.wait().await;
     }
 
     /// Ends what has not drained in time.

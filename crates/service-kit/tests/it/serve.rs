@@ -1,10 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use service_kit::edge::{Subtree, with_shared_layers};
-use service_kit::serve::{BindError, Limits, Shutdown, bind};
+use service_kit::serve::{BindError, Limits, Shutdown, bind, serve};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::wire::Service;
@@ -166,4 +170,33 @@ async fn a_taken_port_is_named_with_its_setting() {
     assert!(matches!(error, BindError::Taken { .. }));
     let text = error.to_string();
     assert!(text.contains(&address.to_string()) && text.contains("AIRTABLE_GATEWAY_LISTEN"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_work_whose_caller_has_left() {
+    let shutdown = Shutdown::manual();
+    let done = Arc::new(AtomicBool::new(false));
+    let begun = Arc::new(Notify::new());
+    let (stop, finished, beginning) = (shutdown.clone(), done.clone(), begun.clone());
+    let routes = Router::new().route(
+        "/write",
+        get(async move || {
+            let work = stop.spawn_detached(async move {
+                beginning.notify_one();
+                sleep(SECOND * 10).await;
+                finished.store(true, Ordering::Relaxed);
+            });
+            work.await.unwrap();
+        }),
+    );
+    let listener = bind(([127, 0, 0, 1], 0).into(), "TEST_LISTEN").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(serve(listener, routes, Limits::default(), shutdown.clone()));
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /write HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    begun.notified().await;
+    drop(client);
+    shutdown.request();
+    serving.await.unwrap();
+    assert!(done.load(Ordering::Relaxed), "the work came to its end before the server returned");
 }
