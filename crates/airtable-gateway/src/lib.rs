@@ -81,7 +81,7 @@ pub enum StartError {
 
 /// The whole service, ready to be served.
 pub async fn app(config: Config) -> Result<Router, StartError> {
-    let store = Arc::new(SqliteStore::open(&config.data_dir.join("pyairtable.sqlite")).await?);
+    let store = Arc::new(SqliteStore::open(&SqliteStore::path_in(&config.data_dir)).await?);
     let authenticator = Authenticator::new(store.clone(), config.internal_key.clone());
     service_kit::telemetry::metrics::handle();
     stats::describe();

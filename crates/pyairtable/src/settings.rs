@@ -1,7 +1,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use service_kit::config::{ConfigError, Reader, Secret, Source};
+use storage::SqliteStore;
 
 /// The two settings that say where Airtable is. While neither is set, `pyairtable up` emulates it.
 const AIRTABLE_SETTINGS: [&str; 2] = ["AIRTABLE_TOKEN", "AIRTABLE_API_URL"];
@@ -40,13 +41,8 @@ impl Settings {
 
     /// The file with all durable state.
     pub(crate) fn database(&self) -> PathBuf {
-        database_in(&self.data_dir)
+        SqliteStore::path_in(&self.data_dir)
     }
-}
-
-/// The SQLite file of a data directory: the same that the services open.
-pub(crate) fn database_in(data_dir: &Path) -> PathBuf {
-    data_dir.join("pyairtable.sqlite")
 }
 
 /// Whether nothing says where Airtable is.

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::banner::{Banner, Sample};
 use crate::local_key;
-use crate::settings::{database_in, is_emulated, on_this_machine, program};
+use crate::settings::{is_emulated, on_this_machine, program};
 
 /// Starts the services in this process and serves until SIGINT or SIGTERM; then drains, gateway first: its last requests
 /// still need the emulator.
@@ -41,7 +41,7 @@ pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
         None
     };
 
-    let database = database_in(&gateway.data_dir);
+    let database = SqliteStore::path_in(&gateway.data_dir);
     let store =
         SqliteStore::open(&database).await.with_context(|| format!("cannot open {}", database.display()))?;
     let key = local_key::ensure(&gateway.data_dir, &store, SystemTime::now()).await?;

@@ -1,7 +1,7 @@
 mod files;
 mod keys;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -27,6 +27,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// The file in a data directory: the same for every service and tool that shares the directory.
+    pub fn path_in(data_dir: &Path) -> PathBuf {
+        data_dir.join("pyairtable.sqlite")
+    }
+
     /// Opens the file, creating it (mode 0600) and its directory (0700) if they are missing, and migrates its schema.
     ///
     /// A directory that exists keeps its mode.

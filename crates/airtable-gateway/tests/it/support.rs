@@ -85,7 +85,7 @@ impl Gateway {
     }
 
     pub(crate) async fn mint(&self, scopes: Scopes, bases: Bases) -> String {
-        let store = SqliteStore::open(&self.data.path().join("pyairtable.sqlite")).await.unwrap();
+        let store = SqliteStore::open(&SqliteStore::path_in(self.data.path())).await.unwrap();
         let key = ApiKey::mint().unwrap();
         store.insert(&key.record("test", scopes, &bases, SystemTime::now(), None)).await.unwrap();
         key.expose().to_owned()
