@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 fn gateway(dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_airtable-gateway"));
@@ -12,12 +12,32 @@ fn gateway(dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Command
     command
 }
 
+/// A started process, which ends with the test even if that fails half-way.
+struct Running(Child);
+
+impl Running {
+    /// Asks it to end, and gives its exit code.
+    fn stop(mut self) -> Option<i32> {
+        // The shell's own `kill`: the program is not everywhere.
+        Command::new("sh").args(["-c", &format!("kill {}", self.0.id())]).status().unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails if it has ended already, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn it_starts_answers_probes_and_ends_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let settings = [("AIRTABLE_GATEWAY_LISTEN", "127.0.0.1:0"), ("AIRTABLE_TOKEN", "patX.y")];
-    let mut child = gateway(dir.path(), &[], &settings).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut running = Running(gateway(dir.path(), &[], &settings).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines();
     let address = loop {
         let line = lines.next().expect("it says where it listens").unwrap();
         if let Some((_, address)) = line.split_once("http://") {
@@ -37,9 +57,7 @@ fn it_starts_answers_probes_and_ends_in_order() {
     let complaint = String::from_utf8_lossy(&taken.stderr).into_owned();
     assert!(complaint.contains(&address) && complaint.contains("AIRTABLE_GATEWAY_LISTEN"), "{complaint}");
 
-    // The shell's own `kill`: the program is not everywhere.
-    Command::new("sh").args(["-c", &format!("kill {}", child.id())]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(running.stop(), Some(0));
 }
 
 #[test]

@@ -19,11 +19,32 @@ fn run(dir: &Path, arguments: &[&str]) -> Output {
     emulator(dir, arguments).output().unwrap()
 }
 
+/// A started process, which ends with the test even if that fails half-way.
+struct Running(Child);
+
+impl Running {
+    /// Asks it to end, and gives its exit code.
+    fn stop(mut self) -> Option<i32> {
+        // The shell's own `kill`: the program is not everywhere.
+        Command::new("sh").args(["-c", &format!("kill {}", self.0.id())]).status().unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails if it has ended already, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A started emulator: its process, where it listens, and what it said before it was ready.
-fn start(dir: &Path, arguments: &[&str]) -> (Child, String, String) {
+fn start(dir: &Path, arguments: &[&str]) -> (Running, String, String) {
     let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
-    let mut child = emulator(dir, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut child =
+        Running(emulator(dir, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let mut said = String::new();
     while !said.contains("curl") {
         said.push_str(&lines.next().expect("it says how to call it").unwrap());
@@ -31,12 +52,6 @@ fn start(dir: &Path, arguments: &[&str]) -> (Child, String, String) {
     }
     let address = said.split("http://").nth(1).unwrap().split(',').next().unwrap().to_owned();
     (child, address, said)
-}
-
-fn stop(mut child: Child) -> Option<i32> {
-    // The shell's own `kill`: the program is not everywhere.
-    Command::new("sh").args(["-c", &format!("kill {}", child.id())]).status().unwrap();
-    child.wait().unwrap().code()
 }
 
 #[test]
@@ -58,11 +73,11 @@ fn it_starts_mints_a_token_answers_probes_and_ends_in_order() {
     let complaint = String::from_utf8_lossy(&taken.stderr).into_owned();
     assert!(complaint.contains(&address) && complaint.contains("AIRTABLE_EMULATOR_LISTEN"), "{complaint}");
 
-    assert_eq!(stop(child), Some(0));
+    assert_eq!(child.stop(), Some(0));
     assert_eq!(probe(&address), Some(1));
     let (child, _, said) = start(dir.path(), &[]);
     assert!(said.contains(&token), "the token is used again");
-    stop(child);
+    child.stop();
 }
 
 #[test]
@@ -95,11 +110,11 @@ fn with_json_logs_standard_output_is_json_and_holds_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = emulator(dir.path(), &["--listen", "127.0.0.1:0"]);
     command.env("LOG_FORMAT", "json").env("LOG_LEVEL", "info").stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Running(command.spawn().unwrap());
+    let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
-    assert_eq!(stop(child), Some(0));
+    assert_eq!(child.stop(), Some(0));
     output.read_to_string(&mut line).unwrap();
     assert!(line.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{line}");
     assert!(!line.contains("pat"), "{line}");
