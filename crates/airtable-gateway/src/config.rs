@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use airtable_api::{InvalidOrigin, Origin};
-use service_kit::config::{Reader, Secret};
+use service_kit::InternalKey;
+use service_kit::config::Reader;
 use service_kit::serve::Shutdown;
 use service_kit::telemetry::LogSettings;
 
@@ -31,8 +32,8 @@ pub struct Config {
     pub airtable: Origin,
     /// `AIRTABLE_TOKEN`; else the emulator's token, if `AIRTABLE_API_URL` is set.
     pub token: TokenSource,
-    /// `INTERNAL_API_KEY`: what principals of other services are signed with.
-    pub internal_key: Option<Secret>,
+    /// `INTERNAL_API_KEY`, or a file under `DATA_DIR`: what principals of other services are signed with.
+    pub internal_key: InternalKey,
     /// `DATA_DIR`, default `./data`: keys are kept in `pyairtable.sqlite` there.
     pub data_dir: PathBuf,
     /// `GATEWAY_PASSTHROUGH`, default off: bearer tokens that are not ours go on to Airtable.
@@ -53,8 +54,8 @@ impl Config {
         let listen = settings.optional(LISTEN);
         let url = settings.optional::<String>("AIRTABLE_API_URL");
         let token = settings.optional_secret("AIRTABLE_TOKEN");
-        let internal_key = settings.optional_strong_secret("INTERNAL_API_KEY");
         let data_dir = settings.optional("DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
+        let internal_key = InternalKey::read(settings, &data_dir);
         let passthrough = settings.switch("GATEWAY_PASSTHROUGH").unwrap_or(false);
         let cache_max_bytes = settings.optional("CACHE_MAX_BYTES");
         let pacing = settings.switch("PACING").unwrap_or(true);

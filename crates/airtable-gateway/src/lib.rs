@@ -74,6 +74,9 @@ pub enum StartError {
     /// The key store cannot be opened.
     #[error("the key store cannot be opened")]
     Store(#[from] StorageError),
+    /// The key that services vouch for callers with cannot be read or made.
+    #[error("the services' common key cannot be kept")]
+    InternalKey(#[source] std::io::Error),
     /// The HTTP client cannot be set up.
     #[error("calls to Airtable cannot be set up")]
     Client(#[from] OutboundError),
@@ -82,7 +85,8 @@ pub enum StartError {
 /// The whole service, ready to be served.
 pub async fn app(config: Config) -> Result<Router, StartError> {
     let store = Arc::new(SqliteStore::open(&SqliteStore::path_in(&config.data_dir)).await?);
-    let authenticator = Authenticator::new(store.clone(), config.internal_key.clone());
+    let internal_key = config.internal_key.open().map_err(StartError::InternalKey)?;
+    let authenticator = Authenticator::new(store.clone(), Some(internal_key));
     service_kit::telemetry::metrics::handle();
     stats::describe();
     let stats = Arc::<Stats>::default();

@@ -133,7 +133,7 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    if subtree.dialect == Dialect::Problem {
+    if subtree.dialect.is_own() {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -158,7 +158,7 @@ fn shown_error(response: &Response, dialect: Dialect, is_matched: bool) -> Optio
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    if dialect == Dialect::Problem && is_bare {
+    if dialect.is_own() && is_bare {
         return guard::code_of(status).map(|code| ApiError::new(code, code.title()));
     }
     None

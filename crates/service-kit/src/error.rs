@@ -156,6 +156,7 @@ pub(crate) struct Parts {
     pub(crate) retryable: bool,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) airtable_type: Option<Cow<'static, str>>,
+    pub(crate) openai: Option<(Cow<'static, str>, Cow<'static, str>)>,
     pub(crate) fields: Vec<FieldError>,
 }
 
@@ -178,6 +179,7 @@ impl ApiError {
             retryable: code.is_retryable(),
             retry_after: None,
             airtable_type: None,
+            openai: None,
             fields: Vec::new(),
         }))
     }
@@ -205,7 +207,12 @@ impl ApiError {
         self.with(|parts| parts.airtable_type = Some(name.into()))
     }
 
-    /// Adds a wrong place of the body; shown in problem documents.
+    /// In OpenAI's dialect: this `type` and `code`, such as `invalid_request_error` and `model_not_found`.
+    pub fn openai(self, kind: impl Into<Cow<'static, str>>, code: impl Into<Cow<'static, str>>) -> Self {
+        self.with(|parts| parts.openai = Some((kind.into(), code.into())))
+    }
+
+    /// Adds a wrong place of the body; shown in problem documents and in OpenAI's dialect.
     pub fn field(
         self,
         pointer: impl Into<String>,

@@ -8,6 +8,7 @@ pub mod edge;
 pub mod error;
 pub mod extract;
 pub mod health;
+pub mod internal_key;
 pub mod keys;
 pub mod outbound;
 pub mod private_file;
@@ -17,3 +18,4 @@ pub mod telemetry;
 
 pub use dialect::Dialect;
 pub use error::{ApiError, ErrorCode};
+pub use internal_key::InternalKey;
