@@ -74,7 +74,7 @@ impl Origin {
     /// The whole URI. Without a path prefix the target's bytes are kept exactly.
     ///
     /// Fails only if prefix and target together are longer than a URI may be (64 KiB).
-    pub(crate) fn uri(&self, target: &Target) -> Result<Uri, InvalidTarget> {
+    pub fn uri(&self, target: &Target) -> Result<Uri, InvalidTarget> {
         let path = if self.prefix.is_empty() {
             target.0.clone()
         } else {

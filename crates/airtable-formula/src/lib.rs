@@ -29,5 +29,6 @@ pub use error::{CompileError, Location, UnknownName};
 pub use formula::{Context, Formula, Row};
 pub use jiff::Timestamp;
 pub use schema::{FieldDef, FieldKind, Schema, ValueType};
+pub use suggest::nearest;
 pub use tree::Tree;
 pub use value::{ErrorKind, Value};

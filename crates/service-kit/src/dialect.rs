@@ -1,6 +1,7 @@
 //! The bodies of errors that we make ourselves, in the dialect of the route they occur on.
 
 mod airtable;
+mod json_rpc;
 mod openai;
 mod problem;
 
@@ -25,6 +26,8 @@ pub enum Dialect {
     Airtable,
     /// The shape of OpenAI's API, for its clients.
     OpenAi,
+    /// JSON-RPC 2.0 errors, for clients of the Model Context Protocol.
+    JsonRpc,
 }
 
 impl Dialect {
@@ -39,13 +42,14 @@ impl Dialect {
             Self::Problem => problem::body(error, request_id),
             Self::Airtable => airtable::body(error),
             Self::OpenAi => openai::body(error),
+            Self::JsonRpc => json_rpc::body(error, request_id),
         };
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.remove(CONTENT_LENGTH);
         if self.is_own() && status == StatusCode::UNAUTHORIZED {
-            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.entry(http::header::WWW_AUTHENTICATE).or_insert(HeaderValue::from_static("Bearer"));
         }
         if self == Self::OpenAi {
             // Its clients repeat 408, 409, 429 and 5xx on their own, unless they are told.

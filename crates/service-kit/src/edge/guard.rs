@@ -97,7 +97,7 @@ fn check_head(request: &Request, subtree: &Subtree) -> Result<(), ApiError> {
 /// travels on, only what is a whole key, check digits included.
 fn has_key(query: &str, dialect: Dialect) -> bool {
     let is_key = |value: &str| match dialect {
-        Dialect::Problem | Dialect::OpenAi => value.starts_with(keys::PREFIX),
+        Dialect::Problem | Dialect::OpenAi | Dialect::JsonRpc => value.starts_with(keys::PREFIX),
         Dialect::Airtable => keys::ApiKey::parse(value).is_ok(),
     };
     query.split('&').any(|pair| pair.split_once('=').is_some_and(|(_, value)| is_key(value)))

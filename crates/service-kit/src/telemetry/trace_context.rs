@@ -91,8 +91,8 @@ pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Runs the work of one request.
-pub(crate) async fn enter<F: Future>(current: Arc<Current>, work: F) -> F::Output {
+/// Runs work as part of a request that was noted earlier by [`current`], on whatever task.
+pub async fn enter<F: Future>(current: Arc<Current>, work: F) -> F::Output {
     CURRENT.scope(current, work).await
 }
 
