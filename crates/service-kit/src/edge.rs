@@ -107,7 +107,6 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
     let started = Instant::now();
     let subtree = edge.subtree(request.uri().path());
     let request_id = request_id::of(request.headers());
-    let trace = TraceContext::from_headers(request.headers());
     let deadline = tokio::time::Instant::now() + allowed_time(request.headers(), &subtree);
     let route = request.extensions().get::<MatchedPath>().map(|path| Arc::<str>::from(path.as_str()));
     let is_matched = route.is_some();
@@ -115,10 +114,14 @@ async fn observe(State(edge): State<Arc<Edge>>, mut request: Request, next: Next
         "request",
         service = edge.service,
         request_id = &*request_id,
-        trace_id = %trace.trace_id(),
-        span_id = %trace.span_id(),
+        trace_id = tracing::field::Empty,
+        span_id = tracing::field::Empty,
         key_id = tracing::field::Empty,
+        otel.kind = "server",
     );
+    let trace = TraceContext::of_request(request.headers(), &span);
+    span.record("trace_id", tracing::field::display(trace.trace_id()));
+    span.record("span_id", tracing::field::display(trace.span_id()));
     let access = Access::begin(edge.service, request.method(), route, started, span.clone());
     request.extensions_mut().insert(Deadline(deadline));
 

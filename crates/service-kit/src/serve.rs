@@ -19,7 +19,7 @@ use tracing::{info, warn};
 pub use shutdown::Shutdown;
 pub(crate) use watched::AmbiguousLength;
 
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, otlp};
 
 /// What a server allows its clients.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +104,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     }
     upkeep.abort();
     info!("all connections are closed");
+    otlp::flush().await;
 }
 
 /// A connection that died before it was accepted is nothing; anything else (such as too many open files) needs time to pass.

@@ -2,6 +2,7 @@
 
 mod lines;
 pub mod metrics;
+pub(crate) mod otlp;
 mod process;
 mod redact;
 pub mod trace_context;
@@ -14,14 +15,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::Reader;
 use lines::LineLayer;
+use otlp::Collector;
 
 /// How much is logged, and for whom.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
     pub level: LogLevel,
     pub format: LogFormat,
-    /// Spans are asked for by a collector's address, which this version cannot send to.
-    spans_wanted: bool,
+    /// Where spans go; nowhere unless a collector is set.
+    collector: Option<Collector>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +49,16 @@ pub struct UnknownLevel;
 pub struct UnknownFormat;
 
 impl LogSettings {
-    /// Reads `LOG_LEVEL` (a level, or `target=level` pairs; default `info`), `LOG_FORMAT` (default `text`) and
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Reads `LOG_LEVEL` (a level, or `target=level` pairs; default `info`), `LOG_FORMAT` (default `text`),
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_HEADERS`.
     pub fn read(settings: &mut Reader<'_>) -> Option<Self> {
         let level = settings.optional::<LogLevel>("LOG_LEVEL");
         let format = settings.optional::<LogFormat>("LOG_FORMAT");
-        let collector = settings.optional::<String>("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let collector = Collector::read(settings);
         Some(Self {
             level: level.unwrap_or_else(|| LogLevel(Targets::new().with_default(LevelFilter::INFO))),
             format: format.unwrap_or(LogFormat::Text),
-            spans_wanted: collector.is_some(),
+            collector,
         })
     }
 }
@@ -93,15 +95,21 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Sets up the process's logs and metrics. The first call counts; later ones, as in tests, do nothing.
+/// Sets up the process's logs, metrics and spans. The first call counts; later ones, as in tests, do nothing. A collector
+/// needs a tokio runtime around the call.
 ///
 /// `service` is what lines outside of any request are from.
 pub fn init(service: &'static str, settings: &LogSettings) {
     metrics::handle();
     let lines = LineLayer::new(service, settings.format).with_filter(settings.level.0.clone());
-    if tracing_subscriber::registry().with(lines).try_init().is_ok() && settings.spans_wanted {
-        tracing::warn!(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version sends no spans; trace ids are in the log lines"
-        );
+    let spans = settings.collector.as_ref().map(|collector| collector.layer(service)).transpose();
+    let (spans, problem) = match spans {
+        Ok(spans) => (spans, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let is_first = tracing_subscriber::registry().with(spans).with(lines).try_init().is_ok();
+    if let (true, Some(problem)) = (is_first, problem) {
+        // A service without traces is better than none.
+        tracing::error!("spans are not sent: {problem}");
     }
 }

@@ -8,6 +8,7 @@ use tracing::{Span, debug, error, info};
 
 use super::RouteLabel;
 use crate::error::ApiError;
+use crate::telemetry::otlp;
 
 /// Stands for every path without a route, so that nobody can grow the number of metric series.
 const NO_ROUTE: &str = "(none)";
@@ -50,6 +51,7 @@ impl Access {
         )
         .record(elapsed);
 
+        otlp::finish(&self.span, method, route, Some(status));
         let _in_span = self.span.enter();
         let duration_ms = (elapsed.as_secs_f64() * 1e5).round() / 1e2;
         let code = error.map(|error| error.code().as_str());
@@ -86,6 +88,7 @@ impl Drop for Access {
         counter!("http_server_client_aborts_total", "service" => self.service).increment(1);
         let (method, route) = (self.method, &*self.route);
         let duration_ms = (self.started.elapsed().as_secs_f64() * 1e5).round() / 1e2;
+        otlp::finish(&self.span, method, route, None);
         let _in_span = self.span.enter();
         info!(method, route, duration_ms, "{method} {route}: the client went away after {duration_ms} ms");
     }

@@ -116,7 +116,9 @@ fn text(
     push_printable(&mut line, message);
     for (name, value) in fields {
         // People have no use for these: the access line's message says the same, and ids of spans are for tools.
-        if matches!(name.as_str(), "trace_id" | "span_id" | "method" | "route" | "status" | "duration_ms") {
+        let is_said =
+            matches!(name.as_str(), "trace_id" | "span_id" | "method" | "route" | "status" | "duration_ms");
+        if is_said || name.starts_with("gen_ai.") {
             continue;
         }
         let _ = write!(line, " {name}=");
@@ -146,7 +148,10 @@ struct Collect(Map<String, Value>);
 
 impl Collect {
     fn put(&mut self, field: &Field, value: Value) {
-        self.0.insert(field.name().to_owned(), value);
+        // These steer how a span is sent to a collector.
+        if !field.name().starts_with("otel.") {
+            self.0.insert(field.name().to_owned(), value);
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
+use tracing::Span;
+
+use super::otlp;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -33,14 +36,16 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// This request's own span: a child of what the headers name, or the first of a new trace.
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
+    /// The place of this request's own span: a child of what the headers name, or the first of a new trace.
+    pub(crate) fn of_request(headers: &HeaderMap, span: &Span) -> Self {
         let parent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse);
+        let state = parent.and_then(|_| headers.get(TRACESTATE).cloned());
+        let state_text = state.as_ref().and_then(|state| state.to_str().ok());
+        if let Some((trace_id, span_id, sampled)) = otlp::adopt(span, parent, state_text) {
+            return Self { trace_id, span_id, sampled, state };
+        }
         match parent {
-            Some((trace_id, sampled)) => {
-                let state = headers.get(TRACESTATE).cloned();
-                Self { trace_id, span_id: random_span_id(), sampled, state }
-            }
+            Some((trace_id, _, sampled)) => Self { trace_id, span_id: random_span_id(), sampled, state },
             None => Self {
                 trace_id: uuid::Uuid::new_v4().as_u128(),
                 span_id: random_span_id(),
@@ -69,13 +74,17 @@ pub fn current() -> Option<Arc<Current>> {
 /// Adds the current request's `traceparent` and `tracestate` to the headers of an outgoing call.
 pub fn inject(headers: &mut HeaderMap) {
     let Some(current) = current() else { return };
-    let trace = &current.trace;
+    let mut trace = current.trace.clone();
+    // A span within the request is the nearer parent.
+    if let Some((trace_id, span_id, sampled)) = otlp::current_ids().filter(|ids| ids.0 == trace.trace_id) {
+        trace = TraceContext { trace_id, span_id, sampled, ..trace };
+    }
     let flags = u8::from(trace.sampled);
     let value = format!("00-{}-{}-{flags:02x}", trace.trace_id(), trace.span_id());
     headers
         .insert(TRACEPARENT, HeaderValue::from_str(&value).expect("digits and dashes are header characters"));
-    match &trace.state {
-        Some(state) => headers.insert(TRACESTATE, state.clone()),
+    match trace.state {
+        Some(state) => headers.insert(TRACESTATE, state),
         None => headers.remove(TRACESTATE),
     };
 }
@@ -96,8 +105,8 @@ pub async fn enter<F: Future>(current: Arc<Current>, work: F) -> F::Output {
     CURRENT.scope(current, work).await
 }
 
-/// Trace id and sampled flag of a `traceparent`; `None` if it is malformed.
-fn parse(value: &str) -> Option<(u128, bool)> {
+/// Trace id, span id and sampled flag of a `traceparent`; `None` if it is malformed.
+fn parse(value: &str) -> Option<(u128, u64, bool)> {
     let mut parts = value.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_hex = |text: &str, len: usize| {
@@ -109,9 +118,9 @@ fn parse(value: &str) -> Option<(u128, bool)> {
         return None;
     }
     let trace_id = u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0)?;
-    u64::from_str_radix(parent, 16).ok().filter(|id| *id != 0)?;
+    let span_id = u64::from_str_radix(parent, 16).ok().filter(|id| *id != 0)?;
     let flags = u8::from_str_radix(flags, 16).ok()?;
-    Some((trace_id, flags & 1 == 1))
+    Some((trace_id, span_id, flags & 1 == 1))
 }
 
 fn random_span_id() -> u64 {
@@ -148,7 +157,7 @@ mod tests {
     async fn a_trace_goes_on_with_a_span_of_our_own() {
         let mut given = headers(PARENT);
         given.insert(TRACESTATE, HeaderValue::from_static("a=1"));
-        let trace = TraceContext::from_headers(&given);
+        let trace = TraceContext::of_request(&given, &Span::none());
         let out = enter(request(trace), async {
             let mut out = HeaderMap::new();
             inject(&mut out);
@@ -177,8 +186,8 @@ mod tests {
         ] {
             assert_eq!(parse(value), None, "{value}");
         }
-        let one = TraceContext::from_headers(&headers("junk"));
-        let two = TraceContext::from_headers(&headers("junk"));
+        let one = TraceContext::of_request(&headers("junk"), &Span::none());
+        let two = TraceContext::of_request(&headers("junk"), &Span::none());
         assert_ne!(one.trace_id, two.trace_id);
         assert_eq!(one.trace_id().to_string().len(), 32);
         assert_eq!(one.span_id().to_string().len(), 16);
@@ -186,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_spawned_task_is_part_of_the_request_if_it_is_carried() {
-        let trace = TraceContext::from_headers(&headers(PARENT));
+        let trace = TraceContext::of_request(&headers(PARENT), &Span::none());
         enter(request(trace), async {
             assert!(tokio::spawn(async { current().is_none() }).await.unwrap());
             assert!(tokio::spawn(carry(async { current().is_some() })).await.unwrap());

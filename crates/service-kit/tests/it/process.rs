@@ -192,3 +192,77 @@ fn the_environment_wins_over_the_env_file_of_the_working_directory() {
     assert_eq!(code, Some(0));
     assert!(out.starts_with('{'), "the file's LOG_FORMAT is in force: {out}");
 }
+
+/// Stands in for a collector: takes one export and gives its head and body.
+fn one_export(listener: std::net::TcpListener) -> (String, Vec<u8>) {
+    let (stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).unwrap() > 0, "the export ends within its head");
+    }
+    let length = head
+        .lines()
+        .find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length: ").map(|n| n.parse().unwrap())
+        })
+        .unwrap();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    (head, body)
+}
+
+fn holds(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|window| window == part)
+}
+
+#[test]
+fn a_collector_gets_the_span_that_the_log_names_as_a_child_of_the_callers() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let collector = format!("http://{}/otlp", listener.local_addr().unwrap());
+    let exported = std::thread::spawn(move || one_export(listener));
+    let hello = Hello::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=seven"),
+        ("LOG_FORMAT", "json"),
+    ]);
+    let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    read(hello.send(&format!(
+        "GET /hello?secret=hunter2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: 00-{trace}-{parent}-01\r\n\r\n"
+    )));
+    hello.signal("TERM");
+    let (code, out, _) = hello.end();
+    assert_eq!(code, Some(0));
+    let line: Value = out.lines().find(|line| line.contains("GET /hello")).unwrap().parse().unwrap();
+    assert_eq!(line["trace_id"], trace);
+    assert!(line.get("otel.kind").is_none(), "{line}");
+    let (head, body) = exported.join().unwrap();
+    assert!(head.starts_with("POST /otlp/v1/traces HTTP/1.1"), "{head}");
+    assert!(head.contains("x-tenant: seven"), "{head}");
+    let own = hex::decode(line["span_id"].as_str().unwrap()).unwrap();
+    for (what, part) in [
+        ("the trace", hex::decode(trace).unwrap()),
+        ("the caller's span", hex::decode(parent).unwrap()),
+        ("the span of the log line", own),
+        ("the name", b"GET /hello".to_vec()),
+        ("the service", b"hello".to_vec()),
+    ] {
+        assert!(holds(&body, &part), "{what} is missing");
+    }
+    assert!(!holds(&body, b"hunter2"), "a query does not travel");
+}
+
+#[test]
+fn a_collector_that_is_not_there_harms_nobody() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let collector = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let hello = Hello::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector)]);
+    let answer = read(hello.send("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let begun = Instant::now();
+    hello.signal("TERM");
+    assert_eq!(hello.end().0, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(15));
+}
