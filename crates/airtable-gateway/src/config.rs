@@ -7,6 +7,7 @@ use airtable_api::{InvalidOrigin, Origin};
 use service_kit::InternalKey;
 use service_kit::config::Reader;
 use service_kit::serve::Shutdown;
+use service_kit::stores::{StoreSettings, Stores};
 use service_kit::telemetry::LogSettings;
 
 use crate::caller::TokenSource;
@@ -34,8 +35,10 @@ pub struct Config {
     pub token: TokenSource,
     /// `INTERNAL_API_KEY`, or a file under `DATA_DIR`: what principals of other services are signed with.
     pub internal_key: InternalKey,
-    /// `DATA_DIR`, default `./data`: keys are kept in `pyairtable.sqlite` there.
+    /// `DATA_DIR`, default `./data`.
     pub data_dir: PathBuf,
+    /// `DATABASE_URL`, `REDIS_URL`: where keys and what replicas share are kept.
+    pub stores: StoreSettings,
     /// `GATEWAY_PASSTHROUGH`, default off: bearer tokens that are not ours go on to Airtable.
     pub passthrough: bool,
     /// `CACHE_MAX_BYTES`, default 64 MiB; 0 switches the cache off.
@@ -46,6 +49,8 @@ pub struct Config {
     pub log: LogSettings,
     /// Not a setting: once asked for, `/ready` says so.
     pub shutdown: Shutdown,
+    /// Not a setting: the stores that this process has opened already; without them the gateway opens its own.
+    pub opened: Option<Stores>,
 }
 
 impl Config {
@@ -56,15 +61,11 @@ impl Config {
         let token = settings.optional_secret("AIRTABLE_TOKEN");
         let data_dir = settings.optional("DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
         let internal_key = InternalKey::read(settings, &data_dir);
+        let stores = StoreSettings::read(settings);
         let passthrough = settings.switch("GATEWAY_PASSTHROUGH").unwrap_or(false);
         let cache_max_bytes = settings.optional("CACHE_MAX_BYTES");
         let pacing = settings.switch("PACING").unwrap_or(true);
         let log = LogSettings::read(settings);
-        for name in ["REDIS_URL", "DATABASE_URL"] {
-            if settings.optional::<String>(name).is_some() {
-                settings.problem(name, "is set, but this version keeps everything in its own process and in a file under DATA_DIR: unset it");
-            }
-        }
 
         let token = match (token, &url) {
             (Some(token), _) => TokenSource::Setting(token),
@@ -95,11 +96,13 @@ impl Config {
             token,
             internal_key,
             data_dir,
+            stores: stores?,
             passthrough,
             cache_max_bytes: cache_max_bytes.unwrap_or(CACHE_BYTES),
             pacing,
             log: log?,
             shutdown: Shutdown::manual(),
+            opened: None,
         })
     }
 }

@@ -30,10 +30,11 @@ use axum::middleware::map_request;
 use service_kit::Dialect;
 use service_kit::auth::Authenticator;
 use service_kit::edge::{Subtree, with_shared_layers};
-use service_kit::health::{Check, Health, Impact};
+use service_kit::health::Health;
 use service_kit::outbound::{OutboundError, http_client};
 use service_kit::routes::{Built, RouteEntry};
-use storage::{ApiKeyStore as _, MemoryCache, MemoryGenerations, SqliteStore, StorageError};
+use service_kit::stores::Stores;
+use storage::{MemoryCache, StorageError};
 
 pub use caller::TokenSource;
 pub use config::{Config, LISTEN};
@@ -71,8 +72,8 @@ const RECORDS: Subtree = Subtree {
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The key store cannot be opened.
-    #[error("the key store cannot be opened")]
+    /// The stores cannot be opened.
+    #[error("the stores cannot be opened")]
     Store(#[from] StorageError),
     /// The key that services vouch for callers with cannot be read or made.
     #[error("the services' common key cannot be kept")]
@@ -84,9 +85,12 @@ pub enum StartError {
 
 /// The whole service, ready to be served.
 pub async fn app(config: Config) -> Result<Router, StartError> {
-    let store = Arc::new(SqliteStore::open(&SqliteStore::path_in(&config.data_dir)).await?);
+    let stores = match config.opened {
+        Some(stores) => stores,
+        None => Stores::open(&config.stores, config.shutdown.clone()).await?,
+    };
     let internal_key = config.internal_key.open().map_err(StartError::InternalKey)?;
-    let authenticator = Authenticator::new(store.clone(), Some(internal_key));
+    let authenticator = Authenticator::new(stores.keys.clone(), Some(internal_key));
     service_kit::telemetry::metrics::handle();
     stats::describe();
     let stats = Arc::<Stats>::default();
@@ -94,7 +98,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let address = config.airtable.to_uri();
     let client = AirtableClient::new(http_client(&address)?, config.airtable.clone());
     let upstream = Upstream::new(client, pacing, stats.clone(), config.shutdown.clone());
-    let versions = Versions::new(Arc::new(MemoryGenerations::new()));
+    let versions = Versions::new(stores.generations.clone());
     let cache = Arc::new(MemoryCache::new(config.cache_max_bytes));
     let clock = Arc::new(SystemTime::now);
     let state = AppState {
@@ -107,10 +111,6 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     };
 
     let Built { router, openapi, .. } = routes::own(state.authenticator.clone());
-    let keys = Check::new("keys", Impact::Required, move || {
-        let store = store.clone();
-        async move { store.find("").await.map(drop) }
-    });
     let mode = match (&config.token, config.airtable.authority()) {
         (_, "api.airtable.com") => "live",
         (TokenSource::EmulatorFile(_), _) => "emulate",
@@ -118,7 +118,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     };
     let health = Health::new(SERVICE, env!("CARGO_PKG_VERSION"), config.shutdown.clone())
         .fact("mode", mode)
-        .check(keys)
+        .checks(stores.checks())
         .openapi(openapi);
     let routes = routes::with_drop_in(router.layer(map_request(routes::accept_old_key_header)))
         .merge(health.router())

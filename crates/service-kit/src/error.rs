@@ -285,6 +285,14 @@ impl IntoResponse for ApiError {
 
 impl From<storage::StorageError> for ApiError {
     fn from(error: storage::StorageError) -> Self {
-        Self::new(ErrorCode::Unavailable, "a store of this service does not answer").caused_by(error)
+        use storage::StorageError as E;
+        let (code, message) = match &error {
+            E::Exists { .. } => (ErrorCode::Conflict, "it exists already"),
+            E::Conflict { .. } => (ErrorCode::Conflict, "it was changed by somebody else meanwhile"),
+            E::Missing { .. } => (ErrorCode::NotFound, "it does not exist"),
+            E::TooDeep { .. } => (ErrorCode::InvalidRequest, "it is nested too deeply"),
+            _ => (ErrorCode::Unavailable, "a store of this service does not answer"),
+        };
+        Self::new(code, message).caused_by(error)
     }
 }

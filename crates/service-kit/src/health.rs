@@ -58,6 +58,13 @@ impl Health {
         self
     }
 
+    /// Adds several checks.
+    #[must_use]
+    pub fn checks(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
+        self.checks.extend(checks.into_iter().map(Watched::new));
+        self
+    }
+
     /// Adds a member to `/health`, such as `emulated: true`. Everyone can read it.
     #[must_use]
     pub fn fact(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {

@@ -14,6 +14,7 @@ pub mod outbound;
 pub mod private_file;
 pub mod routes;
 pub mod serve;
+pub mod stores;
 pub mod telemetry;
 
 pub use dialect::Dialect;

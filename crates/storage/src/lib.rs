@@ -1,13 +1,21 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod claims;
 mod error;
 mod generations;
+mod json;
 mod keys;
+mod sessions;
 mod sqlite;
+mod time;
+mod usage;
 
 pub use cache::{Cache, CacheUsage, MemoryCache};
+pub use claims::Claims;
 pub use error::StorageError;
 pub use generations::{Generations, MemoryGenerations};
 pub use keys::{ApiKeyRecord, ApiKeyStore};
+pub use sessions::{EventRecord, Lease, NewEvent, SessionRecord, SessionStore};
 pub use sqlite::SqliteStore;
+pub use usage::{UsageFilter, UsageRecord, UsageTotals};

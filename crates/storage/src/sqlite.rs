@@ -1,16 +1,21 @@
+mod claims;
 mod files;
 mod keys;
+mod sessions;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 
 use crate::StorageError;
 
 /// The schema's history, oldest first. Each file ends by setting `user_version` to its own number; none ever changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_api_keys.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/sqlite/0001_api_keys.sql"),
+    include_str!("../migrations/sqlite/0002_sessions.sql"),
+];
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,6 +72,11 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// A transaction that nobody else writes beside.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
     /// Waits for running statements and closes the file.
     pub async fn close(&self) {
         self.readers.close().await;
@@ -99,15 +109,9 @@ async fn schema_version<'c>(
     let found: i64 = row.try_get(0).map_err(StorageError::database("read the database's schema version"))?;
     match usize::try_from(found) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
-        _ => Err(StorageError::TooNew { path: path.to_owned(), found, known: MIGRATIONS.len() as i64 }),
+        _ => {
+            let place = path.display().to_string();
+            Err(StorageError::TooNew { place, found, known: MIGRATIONS.len() as i64 })
+        }
     }
-}
-
-/// Milliseconds since 1970; a time before that counts as 1970.
-fn to_millis(time: SystemTime) -> i64 {
-    i64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
-}
-
-fn from_millis(millis: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::{SqliteStore, from_millis, to_millis};
+use super::SqliteStore;
+use crate::time::{from_millis, to_millis};
 use crate::{ApiKeyRecord, ApiKeyStore, StorageError};
 
 /// How far apart two noted uses of a key are at least.
@@ -95,10 +96,7 @@ fn from_row(row: &SqliteRow) -> Result<ApiKeyRecord, StorageError> {
             revoked_at: time("revoked_at")?,
         })
     };
-    read(row).map_err(|error| match error {
-        sqlx::Error::Decode(_) => StorageError::Damaged { what: "key" },
-        other => StorageError::database("read a key")(other),
-    })
+    read(row).map_err(|error| StorageError::unreadable("key", error))
 }
 
 fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {

@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use storage::{ApiKeyRecord, ApiKeyStore, SqliteStore, StorageError};
+use storage::{ApiKeyRecord, ApiKeyStore, StorageError};
 
-crate::contract!(sqlite, super::sqlite();
+crate::contract!(sqlite, crate::sqlite();
     what_is_inserted_is_found,
     an_unknown_id_is_none,
     a_taken_id_is_refused_and_the_first_key_stays,
@@ -13,12 +13,6 @@ crate::contract!(sqlite, super::sqlite();
     a_use_is_never_noted_backwards,
     no_bases_and_all_bases_are_different,
 );
-
-async fn sqlite() -> (SqliteStore, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&directory.path().join("test.sqlite")).await.unwrap();
-    (store, directory)
-}
 
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)

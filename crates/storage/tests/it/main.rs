@@ -1,8 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod cache;
+mod claims;
 mod generations;
 mod keys;
+mod sessions;
 mod sqlite_file;
 
 /// Runs behaviours, which are functions over a trait, as tests of one implementation.
@@ -20,3 +22,9 @@ macro_rules! contract {
     };
 }
 pub(crate) use contract;
+
+async fn sqlite() -> (storage::SqliteStore, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = storage::SqliteStore::open(&directory.path().join("test.sqlite")).await.unwrap();
+    (store, directory)
+}
