@@ -33,6 +33,11 @@ need npm npm
 need ip iproute2          # loopback inside an empty network namespace
 need unshare util-linux
 need strace strace        # shows that an embedded start connects to loopback only
+# The tests start servers of their own, from these programs, on ports of their own.
+servers=()
+have redis-server || servers+=(redis-server)
+have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || servers+=(postgresql)
+missing+=("${servers[@]}")
 if ((${#missing[@]})); then
   have apt-get || die "please install: ${missing[*]}"
   as_root=()
@@ -43,6 +48,15 @@ if ((${#missing[@]})); then
   say "installing ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Installing them starts them as services of this machine, which nobody asked for.
+  for service in "${servers[@]}"; do
+    if have systemctl && [ -d /run/systemd/system ]; then
+      "${as_root[@]}" systemctl disable --now "$service" >/dev/null 2>&1 || true
+    else
+      "${as_root[@]}" service "$service" stop >/dev/null 2>&1 || true
+      "${as_root[@]}" update-rc.d "$service" disable >/dev/null 2>&1 || true
+    fi
+  done
 fi
 for component in fmt clippy; do
   cargo "$component" --version >/dev/null 2>&1 || die "cargo $component is missing: rustup component add rustfmt clippy"

@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+mod postgres;
+mod program;
+mod redis;
+mod server;
+
+pub use postgres::Postgres;
+pub use redis::Redis;
