@@ -20,7 +20,6 @@ impl Postgres {
     /// # Panics
     ///
     /// If Postgres is not installed or does not start.
-    #[expect(clippy::new_without_default, reason = "starting a process is no default")]
     pub fn start() -> Self {
         let programs = Programs::find();
         let template = programs.template();

@@ -14,7 +14,6 @@ impl Redis {
     /// # Panics
     ///
     /// If `redis-server` is not installed or does not start.
-    #[expect(clippy::new_without_default, reason = "starting a process is no default")]
     pub fn start() -> Self {
         let program = on_path("redis-server").unwrap_or_else(|| {
             panic!("redis-server is not installed: apt-get install redis-server, or run scripts/test.sh")
