@@ -280,17 +280,29 @@ impl Call {
 
     /// Takes a piece of the answer: an object, an error, or a list of either.
     fn take(&mut self, piece: &str) -> Result<(), LlmError> {
-        if let Some(error) = failure::of_piece(piece, &self.model) {
-            return Err(failure::without_key(error, self.key.expose_secret()));
+        if piece.trim().is_empty() {
+            return Ok(());
         }
-        if piece.trim_start().starts_with('[') {
-            for piece in parse::<Vec<wire::Piece>>(piece.as_bytes())? {
-                self.answer.take(piece, &mut self.ready);
+        let pieces = if piece.trim_start().starts_with('[') {
+            parse::<Vec<wire::Piece>>(piece.as_bytes())
+        } else {
+            parse(piece.as_bytes()).map(|piece| vec![piece])
+        };
+        match pieces {
+            Ok(pieces) if pieces.iter().all(|piece| piece.error.is_none()) => {
+                for piece in pieces {
+                    self.answer.take(piece, &mut self.ready);
+                }
+                Ok(())
             }
-        } else if !piece.trim().is_empty() {
-            self.answer.take(parse(piece.as_bytes())?, &mut self.ready);
+            other => {
+                let not_a_piece =
+                    || LlmError::Protocol { message: "it holds an error without words".to_owned() };
+                let error = failure::of_piece(piece, &self.model)
+                    .unwrap_or_else(|| other.err().unwrap_or_else(not_a_piece));
+                Err(failure::without_key(error, self.key.expose_secret()))
+            }
         }
-        Ok(())
     }
 
     /// Ends this answer: with a request to continue it, or with the last event.
@@ -312,6 +324,8 @@ impl Call {
     fn interrupted(&self, error: LlmError) -> LlmError {
         match error {
             error @ (LlmError::CutStream { .. } | LlmError::Interrupted { .. }) => error,
+            // Something that is not the API answered; it will not send a bill.
+            error @ LlmError::Protocol { .. } if !self.answer.has_begun() => error,
             other => other.after(self.answer.usage()),
         }
     }

@@ -30,6 +30,7 @@ pub(super) struct Answer {
     response_id: Option<String>,
     calls: usize,
     was_answered: bool,
+    has_begun: bool,
 }
 
 /// A part as it goes back. A stream cuts one part of text into many pieces; joining those again is not a change, while any
@@ -71,8 +72,14 @@ impl Answer {
         self.was_answered = true;
     }
 
+    /// Whether any piece has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     /// Takes a piece and adds what is new to `events`.
     pub(super) fn take(&mut self, piece: Piece, events: &mut impl Extend<StreamEvent>) {
+        self.has_begun = true;
         self.counted.merge(piece.usage_metadata);
         self.model_version = piece.model_version.or(self.model_version.take());
         self.response_id = piece.response_id.or(self.response_id.take());

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse>
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -20,6 +21,8 @@ pub(super) struct Piece {
     pub(super) usage_metadata: UsageMetadata,
     pub(super) model_version: Option<String>,
     pub(super) response_id: Option<String>,
+    /// It is no piece of an answer, but says why there is none.
+    pub(super) error: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
