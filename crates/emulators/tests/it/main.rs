@@ -7,6 +7,7 @@
 mod access;
 mod errors;
 mod fields;
+mod gemini;
 mod limits;
 mod links;
 mod listing;
