@@ -1,0 +1,165 @@
+//! Formulas: those of callers, checked against the table before anything is sent; and our own, built without a way out of
+//! a literal.
+
+use airtable_formula::{CompileError, Formula, Limits};
+use regex::Regex;
+use std::sync::LazyLock;
+
+use crate::error::ToolError;
+use crate::names::{self, quoted};
+use crate::schema::{Shape, Table};
+
+/// Checks a caller's filter. The error marks the place and names what was probably meant.
+///
+/// A function that Airtable has and our own implementation lacks is for Airtable to judge.
+pub(crate) fn check(filter: &str, table: &Table) -> Result<(), ToolError> {
+    match Formula::compile(filter, &table.formula, &Limits::default()) {
+        Ok(_) | Err(CompileError::NotBuilt { .. }) => Ok(()),
+        Err(error) => {
+            let mut text = format!("filter: {error}");
+            if matches!(error, CompileError::UnknownFields { .. }) {
+                let fields = names::listed(table.fields.iter().map(|field| field.name.as_str()));
+                text.push_str(&format!(
+                    "\nFields of {}: {fields}. Write them as {{Name}}",
+                    quoted(&table.name)
+                ));
+            }
+            Err(ToolError::invalid(text))
+        }
+    }
+}
+
+/// Comparisons with choices that their field does not have: such a filter keeps nothing, and nobody would know why.
+pub(crate) fn unknown_choices(filter: &str, table: &Table) -> Vec<String> {
+    static COMPARISON: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?:\{([^{}]+)\}|\b(\w+))\s*(?:!=|=)\s*(?:"([^"\\]*)"|'([^'\\]*)')"#)
+            .expect("the pattern is right")
+    });
+    let mut notes = Vec::new();
+    for found in COMPARISON.captures_iter(filter) {
+        let group = |one: usize, other: usize| found.get(one).or_else(|| found.get(other));
+        let (Some(name), Some(value)) = (group(1, 2), group(3, 4)) else { continue };
+        let (name, value) = (name.as_str().trim(), value.as_str());
+        let field = table.fields.iter().find(|field| field.name == name || field.id == name);
+        let Some(field) = field.filter(|field| matches!(field.shape, Shape::Choice(_)) && !field.is_lookup)
+        else {
+            continue;
+        };
+        if value.is_empty() || field.choices().iter().any(|choice| choice == value) {
+            continue;
+        }
+        notes.push(
+            names::unknown(
+                "choice",
+                &format!(" of field {}", quoted(&field.name)),
+                value,
+                field.choices().iter().map(String::as_str),
+            )
+            .message,
+        );
+    }
+    notes
+}
+
+/// A text as a formula's literal.
+pub(crate) fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Keeps the records of these ids.
+pub(crate) fn any_record(ids: &[&str]) -> String {
+    any(ids.iter().map(|id| format!("RECORD_ID()={}", literal(id))).collect())
+}
+
+/// True if any part is.
+pub(crate) fn any(parts: Vec<String>) -> String {
+    joined("OR", parts)
+}
+
+/// True if all parts are.
+pub(crate) fn all(parts: Vec<String>) -> String {
+    joined("AND", parts)
+}
+
+fn joined(function: &str, mut parts: Vec<String>) -> String {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => format!("{function}({})", parts.join(",")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use airtable_formula::{Context, Row, Timestamp, Value};
+    use serde_json::json;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Row for Nothing {
+        fn field(&self, _: usize) -> Value<'_> {
+            Value::Blank
+        }
+        fn record_id(&self) -> &str {
+            "rec00000000000000"
+        }
+        fn created_time(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+        fn last_modified_time(&self, _: Option<&[usize]>) -> Option<Timestamp> {
+            None
+        }
+    }
+
+    fn table() -> Table {
+        let schema = json!({"tables": [{"id": "tblAAAAAAAAAAAAAA", "name": "Tasks", "primaryFieldId": "f1", "views": [], "fields": [
+            {"id": "f1", "name": "Name", "type": "singleLineText"},
+            {"id": "f2", "name": "State", "type": "singleSelect", "options": {"choices": [{"name": "Open"}, {"name": "Done"}]}},
+        ]}]});
+        crate::schema::BaseSchema::new(serde_json::from_value(schema).unwrap()).tables.remove(0)
+    }
+
+    #[test]
+    fn any_text_is_itself_as_a_literal() {
+        for text in
+            ["", "a", "it's", "say \"hi\"", "back\\slash", "\\\"", "line\nbreak\ttab", "{Name}", "é😀"]
+        {
+            let schema = airtable_formula::Schema::default();
+            let formula = Formula::compile(&literal(text), &schema, &Limits::default()).unwrap();
+            let value = formula.evaluate(&Nothing, &Context::new(Timestamp::UNIX_EPOCH));
+            assert_eq!(value, Value::from(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_filter_is_shown_where_and_what_was_meant() {
+        let error = check("AND({Nmae} = 'x')", &table()).unwrap_err();
+        assert!(
+            error.message.contains(r#"did you mean "Name"?"#) && error.message.contains("^^^^"),
+            "{error}"
+        );
+        assert!(check("{Name} = ", &table()).is_err());
+        assert!(check("DATEDIF({Name}, {Name}, 'd')", &table()).is_ok(), "Airtable's to judge");
+    }
+
+    #[test]
+    fn a_choice_that_is_none_is_noticed_in_a_filter() {
+        let notes =
+            unknown_choices(r#"OR({State} = "Opne", State='Done', {State}="", {Name}="x")"#, &table());
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].contains(r#"did you mean "Open"?"#), "{notes:?}");
+    }
+}

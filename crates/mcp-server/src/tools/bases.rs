@@ -1,0 +1,139 @@
+//! What is there: bases, tables, fields.
+
+use serde_json::{Map, Value, json};
+
+use crate::arguments::Arguments;
+use crate::context::{Context, Output};
+use crate::error::ToolError;
+use crate::names::quoted;
+use crate::render::{self, Format, TEXT_LIMIT};
+use crate::schema::{BaseSchema, Field, Table};
+
+/// Most choices of a field that are listed.
+const CHOICES: usize = 100;
+
+pub(super) async fn list_bases(context: &Context) -> Result<Output, ToolError> {
+    let bases = context.asker.bases().await?;
+    let rows: Vec<Vec<String>> = bases
+        .iter()
+        .map(|base| vec![base.id.to_string(), base.name.clone(), base.permission_level.clone()])
+        .collect();
+    let structured: Vec<Value> = bases
+        .iter()
+        .map(|base| json!({"id": base.id, "name": base.name, "permission": base.permission_level}))
+        .collect();
+    let text = match &bases[..] {
+        [] => "This API key reaches no base.".to_owned(),
+        bases => table_text(&counted(bases.len(), "base"), &["id", "name", "permission"], &rows),
+    };
+    Ok(Output::new(text, json!({"bases": structured})))
+}
+
+pub(super) async fn list_tables(context: &Context, arguments: &Arguments) -> Result<Output, ToolError> {
+    let base = context.base(arguments).await?;
+    let schema = context.schema(&base).await?;
+    let primary = |table: &Table| table.primary().map(|field| field.name.clone()).unwrap_or_default();
+    let rows: Vec<Vec<String>> = schema
+        .tables
+        .iter()
+        .map(|table| {
+            let about = table.description.clone().unwrap_or_default();
+            vec![table.id.clone(), table.name.clone(), table.fields.len().to_string(), primary(table), about]
+        })
+        .collect();
+    let structured: Vec<Value> = schema
+        .tables
+        .iter()
+        .map(|table| {
+            let mut line = json!({
+                "id": table.id, "name": table.name, "primary_field": primary(table),
+                "fields": table.fields.len(), "views": table.views.len(),
+            });
+            if let Some(about) = &table.description {
+                line["description"] = json!(about);
+            }
+            line
+        })
+        .collect();
+    let head = format!("{} in base {base}", counted(schema.tables.len(), "table"));
+    let text = table_text(&head, &["id", "name", "fields", "primary field", "description"], &rows);
+    Ok(Output::new(text, json!({"base": base, "tables": structured})))
+}
+
+pub(super) async fn describe_table(context: &Context, arguments: &Arguments) -> Result<Output, ToolError> {
+    let place = context.place(arguments).await?;
+    let table = place.table();
+    let rows: Vec<Vec<String>> = table
+        .fields
+        .iter()
+        .map(|field| {
+            let mut about = field.description.clone().unwrap_or_default();
+            if let Some(formula) = &field.formula {
+                about = format!("{about} = {formula}").trim_start().to_owned();
+            }
+            let writable = if field.is_computed { "no" } else { "yes" };
+            vec![field.name.clone(), field.summary(&place.schema), writable.to_owned(), about]
+        })
+        .collect();
+    let primary = table.primary().map(|field| field.name.as_str()).unwrap_or_default();
+    let head = format!(
+        "Table {} ({}) of base {}, {}; primary field {}",
+        quoted(&table.name),
+        table.id,
+        place.base,
+        counted(table.fields.len(), "field"),
+        quoted(primary)
+    );
+    let mut text = table_text(&head, &["field", "type", "writable", "about"], &rows);
+    let views: Vec<String> =
+        table.views.iter().map(|view| format!("{} ({})", quoted(&view.name), view.kind)).collect();
+    if !views.is_empty() {
+        text.push_str(&format!("\nViews: {}", views.join(", ")));
+    }
+    let fields: Vec<Value> = table.fields.iter().map(|field| field_of(field, &place.schema)).collect();
+    let views: Vec<Value> =
+        table.views.iter().map(|view| json!({"id": view.id, "name": view.name, "type": view.kind})).collect();
+    let mut structured = json!({
+        "base": place.base, "id": table.id, "name": table.name, "primary_field": primary, "fields": fields, "views": views,
+    });
+    if let Some(about) = &table.description {
+        structured["description"] = json!(about);
+    }
+    Ok(Output::new(text, structured))
+}
+
+fn field_of(field: &Field, schema: &BaseSchema) -> Value {
+    let mut line = Map::new();
+    line.insert("id".to_owned(), json!(field.id));
+    line.insert("name".to_owned(), json!(field.name));
+    line.insert("type".to_owned(), json!(field.api_type));
+    line.insert("writable".to_owned(), json!(!field.is_computed));
+    if !field.choices().is_empty() {
+        line.insert("choices".to_owned(), json!(field.choices().iter().take(CHOICES).collect::<Vec<_>>()));
+    }
+    if let Some(table) = field.linked_table() {
+        let name = schema.table_by_id(table).map(|table| table.name.as_str());
+        line.insert("links_to".to_owned(), json!({"id": table, "name": name.unwrap_or_default()}));
+    }
+    if let Some(formula) = &field.formula {
+        line.insert("formula".to_owned(), json!(formula));
+    }
+    if let Some(about) = &field.description {
+        line.insert("description".to_owned(), json!(about));
+    }
+    Value::Object(line)
+}
+
+fn table_text(head: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
+    let rendered = render::rows(Format::Csv, columns, rows, |_| Value::Null, TEXT_LIMIT);
+    let cut = match rows.len() - rendered.rows {
+        0 => String::new(),
+        more => format!("\nand {more} more"),
+    };
+    format!("{head}:\n{}{cut}", rendered.text)
+}
+
+/// `1 base`, `2 bases`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
