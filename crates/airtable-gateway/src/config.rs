@@ -146,8 +146,8 @@ mod tests {
         let error = read(&[
             ("AIRTABLE_GATEWAY_LISTEN", "everywhere"),
             ("AIRTABLE_API_URL", "http://user:hunter2@host"),
-            ("REDIS_URL", "redis://:hunter2@host"),
-            ("DATABASE_URL", "postgres://u:hunter2@host/db"),
+            ("REDIS_URL", "http://:hunter2@host"),
+            ("DATABASE_URL", "mysql://u:hunter2@host/db"),
             ("CACHE_MAX_BYTES", "much"),
             ("PACING", "maybe"),
         ])

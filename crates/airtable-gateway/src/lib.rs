@@ -18,6 +18,7 @@ mod rights;
 mod routes;
 mod state;
 mod stats;
+mod tiers;
 mod upstream;
 mod versions;
 mod writes;
@@ -34,7 +35,7 @@ use service_kit::health::Health;
 use service_kit::outbound::{OutboundError, http_client};
 use service_kit::routes::{Built, RouteEntry};
 use service_kit::stores::Stores;
-use storage::{MemoryCache, StorageError};
+use storage::StorageError;
 
 pub use caller::TokenSource;
 pub use config::{Config, LISTEN};
@@ -45,6 +46,7 @@ use pacing::Pacing;
 use reads::Reads;
 use state::AppState;
 use stats::Stats;
+use tiers::Tiers;
 use upstream::Upstream;
 use versions::Versions;
 use writes::Writes;
@@ -99,12 +101,12 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let client = AirtableClient::new(http_client(&address)?, config.airtable.clone());
     let upstream = Upstream::new(client, pacing, stats.clone(), config.shutdown.clone());
     let versions = Versions::new(stores.generations.clone());
-    let cache = Arc::new(MemoryCache::new(config.cache_max_bytes));
+    let tiers = Tiers::new(config.cache_max_bytes, stores.cache.clone());
     let clock = Arc::new(SystemTime::now);
     let state = AppState {
         callers: Callers::new(authenticator.clone(), config.token.clone(), config.passthrough),
         authenticator,
-        reads: Reads::new(cache, versions.clone(), upstream.clone(), stats.clone(), clock),
+        reads: Reads::new(tiers, versions.clone(), upstream.clone(), stats.clone(), clock),
         writes: Writes::new(upstream.clone(), versions, stats.clone()),
         upstream,
         stats,

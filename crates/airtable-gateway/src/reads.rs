@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::response::Parts;
 use http::{Method, StatusCode};
 use sha2::{Digest, Sha256};
-use storage::Cache;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::aliases::{Aliases, Lookup};
@@ -22,6 +21,7 @@ use crate::headers;
 use crate::normal::normal_form;
 use crate::pacing::{Class, NoSlot, Turn};
 use crate::stats::Stats;
+use crate::tiers::Tiers;
 use crate::upstream::{Outgoing, Trouble, Upstream};
 use crate::versions::{Effects, Seen, Versions};
 
@@ -39,7 +39,7 @@ type Outcome = Result<Arc<Answer>, Trouble>;
 pub(crate) struct Reads(Arc<Inner>);
 
 struct Inner {
-    cache: Arc<dyn Cache>,
+    tiers: Tiers,
     versions: Versions,
     flights: Flights<Outcome>,
     aliases: Aliases,
@@ -79,15 +79,15 @@ struct Place {
 impl Reads {
     /// `clock` is [`SystemTime::now`] outside of tests.
     pub(crate) fn new(
-        cache: Arc<dyn Cache>,
+        tiers: Tiers,
         versions: Versions,
         upstream: Upstream,
         stats: Arc<Stats>,
         clock: Clock,
     ) -> Self {
         let (flights, aliases) = (Flights::new(), Aliases::default());
-        let keeps = cache.usage().max_bytes > 0;
-        Self(Arc::new(Inner { cache, versions, flights, aliases, upstream, stats, clock, keeps }))
+        let keeps = tiers.keep();
+        Self(Arc::new(Inner { tiers, versions, flights, aliases, upstream, stats, clock, keeps }))
     }
 
     /// Answers a cacheable read by `deadline`.
@@ -109,7 +109,10 @@ impl Reads {
     async fn answer(&self, caller: &Caller, read: Read, deadline: Instant) -> Result<Served, Trouble> {
         let place = self.place(caller, &read).await;
         let kept = match &place {
-            Some(place) => self.kept_at(place).await,
+            Some(place) => {
+                let (key, twin) = (&place.key, place.twin.as_deref());
+                self.0.tiers.get(key, twin, (self.0.clock)()).await.map(Arc::new)
+            }
             None => None,
         };
         let now = (self.0.clock)();
@@ -167,22 +170,6 @@ impl Reads {
         Ok(Served { age: answer.age(now), answer, status })
     }
 
-    /// What is kept for this place: the younger of two. That there is no table of a name says nothing about an id.
-    async fn kept_at(&self, place: &Place) -> Option<Arc<Answer>> {
-        let mut kept = self.0.cache.get(&place.key).await.and_then(Answer::decode);
-        if let Some(twin) = &place.twin
-            && let Some(other) = self.0.cache.get(twin).await.and_then(Answer::decode)
-            && other.status.is_success()
-            && kept.as_ref().is_none_or(|kept| kept.received < other.received)
-        {
-            // From now on also for those who write the name in another way.
-            let left = other.life.total().saturating_sub(other.age((self.0.clock)()));
-            self.0.cache.put(&place.key, other.encode(), left).await;
-            kept = Some(other);
-        }
-        kept.map(Arc::new)
-    }
-
     fn kept(&self, answer: Arc<Answer>, source: Source, now: SystemTime) -> Served {
         let ttl = Some(answer.ttl(now));
         let status = CacheStatus { source, collapsed: false, stored: false, ttl };
@@ -235,9 +222,8 @@ impl Reads {
         if self.contradicts_names(&caller, &read, &place, &answer) {
             return Ok(Arc::new(answer.unkept()));
         }
-        let life = answer.life.total();
         if !answer.life.fresh.is_zero() && !read.directives.no_store {
-            self.0.cache.put(&place.key, answer.encode(), life).await;
+            self.0.tiers.put(&place.key, &answer).await;
         }
         Ok(answer)
     }
@@ -267,8 +253,8 @@ impl Reads {
         deadline: Instant,
         progress: &Progress,
     ) -> Outcome {
-        let schema_seen = match (&read.call.base, read.call.operation) {
-            (Some(base), Operation::Schema) => self.0.versions.schema_seen(base).await,
+        let names_seen = match (&read.call.base, read.call.operation) {
+            (Some(base), Operation::Schema) => self.0.versions.view(Some(base)).await.map(|view| view.names),
             _ => None,
         };
         let (head, body): (Parts, Bytes) =
@@ -276,7 +262,7 @@ impl Reads {
         if head.status == StatusCode::OK {
             serde_json::from_slice::<serde::de::IgnoredAny>(&body).map_err(SendError::NotUnderstood)?;
         }
-        if let (Some(seen), Some(base), StatusCode::OK) = (schema_seen, &read.call.base, head.status)
+        if let (Some(seen), Some(base), StatusCode::OK) = (names_seen, &read.call.base, head.status)
             && let Ok(schema) = serde_json::from_slice::<Schema>(&body)
         {
             self.0.aliases.learn(&caller.credential.scope, base, &schema, seen);
@@ -294,8 +280,9 @@ impl Reads {
         }
         let body = is_post.then_some(&read.out.body[..]);
         let normal_form = normal_form(&read.call, read.out.target.query(), body)?;
-        let Seen { everything, own } = self.0.versions.seen(read.call.base.as_ref()).await?;
-        let (table, twin) = self.table(caller, read).await;
+        let view = self.0.versions.view(read.call.base.as_ref()).await?;
+        let Seen { everything, own } = view.data;
+        let (table, twin) = self.table(caller, read, view.names);
         let scope = &caller.credential.scope;
         let base = read.call.base.as_ref().map_or("", |base| base.as_str());
         let key = |table: String| {
@@ -309,17 +296,17 @@ impl Reads {
 
     /// The table as it stands in the key: its id, if the name's meaning is known. Then also as it stood there before it
     /// was: the first read by name waits for nobody, so its answer is kept under the name.
-    async fn table(&self, caller: &Caller, read: &Read) -> (String, Option<String>) {
+    fn table(&self, caller: &Caller, read: &Read, seen: Seen) -> (String, Option<String>) {
         let (Some(base), Some(table)) = (&read.call.base, &read.call.table) else {
             return Default::default();
         };
-        let (scope, seen) = (&caller.credential.scope, self.0.versions.schema_seen(base).await);
-        match (table, seen) {
-            (TableKey::Id(id), Some(seen)) => {
+        let scope = &caller.credential.scope;
+        match table {
+            TableKey::Id(id) => {
                 let name = self.0.aliases.name_of(scope, base, id, seen);
                 (format!("id:{id}"), name.map(|name| format!("name:{name}")))
             }
-            (TableKey::Name(name), Some(seen)) => {
+            TableKey::Name(name) => {
                 let by_name = format!("name:{name}");
                 if !self.0.keeps {
                     return (by_name, None); // a call for the schema would save none
@@ -331,8 +318,6 @@ impl Reads {
                 }
                 (by_name, None)
             }
-            (TableKey::Id(id), None) => (format!("id:{id}"), None),
-            (TableKey::Name(name), None) => (format!("name:{name}"), None),
         }
     }
 
@@ -371,13 +356,13 @@ impl Reads {
     pub(crate) async fn invalidate(&self, effects: &Effects) {
         self.0.versions.raise(effects).await;
         if *effects == Effects::on_everything() {
-            self.0.cache.clear().await;
+            self.0.tiers.clear();
         }
     }
 
     /// How full the cache is.
     pub(crate) fn usage(&self) -> storage::CacheUsage {
-        self.0.cache.usage()
+        self.0.tiers.usage()
     }
 }
 
@@ -389,7 +374,7 @@ mod tests {
     use airtable_api::{AirtableClient, Origin, Target};
     use axum::Router;
     use service_kit::outbound::http_client;
-    use storage::{MemoryCache, MemoryGenerations};
+    use storage::MemoryGenerations;
 
     use super::*;
     use crate::call::tests::classify;
@@ -423,7 +408,7 @@ mod tests {
             let now = Arc::new(Mutex::new(SystemTime::now()));
             let clock = now.clone();
             let clock: Clock = Arc::new(move || *clock.lock().unwrap());
-            let reads = Reads::new(Arc::new(MemoryCache::new(1 << 20)), versions, upstream, stats, clock);
+            let reads = Reads::new(Tiers::new(1 << 20, None), versions, upstream, stats, clock);
             Self { reads, calls, status, now }
         }
 

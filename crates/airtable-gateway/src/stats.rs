@@ -115,6 +115,10 @@ pub(crate) fn describe() {
     describe_gauge!("airtable_cooldown_active", "Bases on which everybody waits after a 429");
     describe_gauge!("queue_depth", "Calls waiting for Airtable's limits");
     describe_counter!("cache_requests_total", "Cacheable reads, by what became of them");
+    describe_gauge!(
+        "cache_bypassed",
+        "1 while the counters behind the cache cannot be read, so that it is not used"
+    );
     describe_counter!("retries_total", "Calls made again after a failure");
     describe_counter!(
         "retry_budget_exhausted_total",

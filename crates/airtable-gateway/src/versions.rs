@@ -2,9 +2,10 @@
 //! increment; nothing is searched or deleted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use airtable_api::BaseId;
-use storage::Generations;
+use storage::{Generations, StorageError};
 
 use crate::call::{Call, Operation};
 
@@ -16,7 +17,22 @@ const BASES: &str = "bases";
 
 /// The counters behind the cache. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Versions(Arc<dyn Generations>);
+pub(crate) struct Versions(Arc<Inner>);
+
+struct Inner {
+    generations: Arc<dyn Generations>,
+    /// The counters could not be read the last time.
+    is_blind: AtomicBool,
+}
+
+/// The state that a read saw before it was sent, of all that matters to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Of what it reads.
+    pub data: Seen,
+    /// Of the base's names.
+    pub names: Seen,
+}
 
 /// What a read saw before it was sent; part of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,36 +87,53 @@ impl Effects {
 impl Versions {
     /// Over these counters.
     pub(crate) fn new(generations: Arc<dyn Generations>) -> Self {
-        Self(generations)
+        Self(Arc::new(Inner { generations, is_blind: AtomicBool::new(false) }))
     }
 
     /// The state that a read begun now will see, at least. `None` while the counters cannot be read: then nothing may be
     /// taken from the cache or put into it.
-    pub(crate) async fn seen(&self, base: Option<&BaseId>) -> Option<Seen> {
-        let own = base.map_or_else(|| BASES.to_owned(), base_scope);
-        Some(Seen { everything: self.current(EVERYTHING).await?, own: self.current(&own).await? })
-    }
-
-    /// The state of a base's names.
-    pub(crate) async fn schema_seen(&self, base: &BaseId) -> Option<Seen> {
-        Some(Seen {
-            everything: self.current(EVERYTHING).await?,
-            own: self.current(&schema_scope(base)).await?,
-        })
-    }
-
-    /// Makes answers from before unreachable.
-    pub(crate) async fn raise(&self, effects: &Effects) {
-        for scope in &effects.0 {
-            if let Err(error) = self.0.raise(scope).await {
-                // Reads cannot read the counter either, and go past the cache.
-                tracing::warn!("a counter of the cache cannot be raised: {error}");
+    pub(crate) async fn view(&self, base: Option<&BaseId>) -> Option<View> {
+        let (own, names) = match base {
+            Some(base) => (base_scope(base), schema_scope(base)),
+            None => (BASES.to_owned(), BASES.to_owned()),
+        };
+        match self.0.generations.current_of(&[EVERYTHING, &own, &names]).await {
+            Ok(values) => {
+                self.see(None);
+                let [everything, own, names] = values.try_into().ok()?;
+                Some(View { data: Seen { everything, own }, names: Seen { everything, own: names } })
+            }
+            Err(error) => {
+                self.see(Some(&error));
+                None
             }
         }
     }
 
-    async fn current(&self, scope: &str) -> Option<u64> {
-        self.0.current(scope).await.inspect_err(|error| tracing::warn!("the cache is bypassed: {error}")).ok()
+    /// Makes answers from before unreachable.
+    ///
+    /// If the counters cannot be raised now, they cannot be read either until that is made good: until then, reads go
+    /// past the cache.
+    pub(crate) async fn raise(&self, effects: &Effects) {
+        let scopes: Vec<_> = effects.0.iter().map(String::as_str).collect();
+        if !scopes.is_empty()
+            && let Err(error) = self.0.generations.raise_all(&scopes).await
+        {
+            self.see(Some(&error));
+        }
+    }
+
+    /// Tells of changes, not of every read.
+    fn see(&self, trouble: Option<&StorageError>) {
+        if self.0.is_blind.load(Ordering::Relaxed) == trouble.is_some() {
+            return;
+        }
+        self.0.is_blind.store(trouble.is_some(), Ordering::Relaxed);
+        metrics::gauge!("cache_bypassed").set(if trouble.is_some() { 1.0 } else { 0.0 });
+        match trouble {
+            Some(error) => tracing::warn!("the cache is bypassed: {error}"),
+            None => tracing::info!("the cache is used again"),
+        }
     }
 }
 
@@ -125,20 +158,20 @@ mod tests {
             let call = classify(method, path);
             let base = BaseId::parse("appAAAAAAAAAAAAAA").unwrap();
             let versions = Versions::new(Arc::new(MemoryGenerations::new()));
-            let before = versions.seen(Some(&base)).await;
+            let before = versions.view(Some(&base)).await;
             versions.raise(&Effects::of(&call)).await;
             let writes = !call.is_safe
                 && !call.is_cacheable()
                 && ![Operation::WriteWebhooks, Operation::CreateBase].contains(operation);
-            assert_eq!(before != versions.seen(Some(&base)).await, writes, "{method} {path}");
+            assert_eq!(before != versions.view(Some(&base)).await, writes, "{method} {path}");
         }
     }
 
     #[tokio::test]
     async fn a_new_base_shows_in_the_list_of_bases() {
         let versions = Versions::new(Arc::new(MemoryGenerations::new()));
-        let before = versions.seen(None).await;
+        let before = versions.view(None).await;
         versions.raise(&Effects::of(&classify("POST", "/v0/meta/bases"))).await;
-        assert_ne!(before, versions.seen(None).await);
+        assert_ne!(before, versions.view(None).await);
     }
 }

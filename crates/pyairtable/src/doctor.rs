@@ -6,7 +6,9 @@ use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use service_kit::config::environment;
-use storage::{ApiKeyStore as _, SqliteStore};
+use service_kit::error::chain;
+use service_kit::stores::StoreSettings;
+use storage::SqliteStore;
 
 use crate::local_key;
 use crate::probe::{self, Answer};
@@ -31,7 +33,10 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
 
     report.add("data directory", data_directory(&settings.data_dir));
-    report.add("store", store(&settings).await);
+    report.add("store", store(&settings.stores).await);
+    if let Some(finding) = redis(&settings.stores).await {
+        report.add("Redis", finding);
+    }
     let (key, finding) = api_key(&settings);
     report.add("API key", finding);
     if let Some(address) = settings.emulator {
@@ -112,22 +117,39 @@ fn data_directory(path: &Path) -> Finding {
     }
 }
 
-async fn store(settings: &Settings) -> Finding {
-    let path = settings.database();
-    if !path.exists() {
+async fn store(stores: &StoreSettings) -> Finding {
+    let path = SqliteStore::path_in(&stores.data_dir);
+    if stores.database.is_none() && !path.exists() {
         return Finding::wrong(format!("{} does not exist", path.display()), "`pyairtable up` creates it");
     }
-    let listed = match SqliteStore::open(&path).await {
+    let place = stores.database_place();
+    let listed = match stores.open_keys().await {
         Ok(store) => store.list().await,
         Err(error) => Err(error),
     };
     match listed {
-        Ok(keys) => Finding::Fine(format!("{}, {} API keys", path.display(), keys.len())),
+        Ok(keys) => Finding::Fine(format!("{place}, {} API keys", keys.len())),
+        Err(error) if stores.database.is_some() => Finding::wrong(
+            format!("{place}: {}", chain(&error)),
+            "start it, and check user, password and database in DATABASE_URL",
+        ),
         Err(error) => Finding::wrong(
-            format!("{:#}", anyhow::Error::new(error)),
+            chain(&error),
             "check that the disk is neither full nor read-only; if the file is damaged, restore it from a backup",
         ),
     }
+}
+
+/// `None`: it is not used.
+async fn redis(stores: &StoreSettings) -> Option<Finding> {
+    let place = stores.redis.as_ref()?;
+    Some(match stores.try_redis().await? {
+        Ok(()) => Finding::Fine(place.to_string()),
+        Err(error) => Finding::wrong(
+            format!("{place}: {}", chain(&error)),
+            "start it, and check user and password in REDIS_URL; until then everything is slower",
+        ),
+    })
 }
 
 /// The key that the tools present: the setting's, else the local one.

@@ -1,4 +1,5 @@
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use service_kit::auth::{Bases, Scopes};
 use service_kit::config::environment;
 use service_kit::keys::ApiKey;
-use storage::{ApiKeyRecord, ApiKeyStore, SqliteStore};
+use storage::{ApiKeyRecord, ApiKeyStore};
 
 use crate::expiry::Expiry;
 use crate::local_key;
@@ -48,19 +49,19 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Create { name, scopes, bases, expires } => {
             let bases = if bases.is_empty() { Bases::All } else { Bases::only(bases) };
-            create(&open(&settings).await?, &name, scopes.into_iter().collect(), &bases, expires, now)
+            create(&*open(&settings).await?, &name, scopes.into_iter().collect(), &bases, expires, now)
                 .await?;
         }
-        Command::List => list(&open(&settings).await?, now).await?,
-        Command::Revoke { id } => revoke(&open(&settings).await?, &id, now).await?,
+        Command::List => list(&*open(&settings).await?, now).await?,
+        Command::Revoke { id } => revoke(&*open(&settings).await?, &id, now).await?,
         Command::ShowLocal => show_local(&settings)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    let path = settings.database();
-    SqliteStore::open(&path).await.with_context(|| format!("cannot open {}", path.display()))
+async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn ApiKeyStore>> {
+    let stores = &settings.stores;
+    stores.open_keys().await.with_context(|| format!("cannot open {}", stores.database_place()))
 }
 
 async fn create(

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use service_kit::config::{ConfigError, Reader, Secret, Source};
-use storage::SqliteStore;
+use service_kit::stores::StoreSettings;
 
 /// The two settings that say where Airtable is. While neither is set, `pyairtable up` emulates it.
 const AIRTABLE_SETTINGS: [&str; 2] = ["AIRTABLE_TOKEN", "AIRTABLE_API_URL"];
@@ -10,6 +10,8 @@ const AIRTABLE_SETTINGS: [&str; 2] = ["AIRTABLE_TOKEN", "AIRTABLE_API_URL"];
 /// What the command-line tools need to know; the services read their own settings.
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
+    /// Where keys are kept.
+    pub(crate) stores: StoreSettings,
     /// Where a running gateway is looked for.
     pub(crate) gateway_url: String,
     /// Where the emulated Airtable is looked for; `None`: Airtable is not emulated by `up`.
@@ -22,26 +24,23 @@ impl Settings {
     pub(crate) fn from_source(source: Source<'_>) -> Result<Self, ConfigError> {
         let mut env = Reader::new(source);
         let settings = Self::read(&mut env, is_emulated(source));
-        env.finish(Some(settings))
+        env.finish(settings)
     }
 
-    fn read(env: &mut Reader<'_>, is_emulated: bool) -> Self {
+    fn read(env: &mut Reader<'_>, is_emulated: bool) -> Option<Self> {
         let data_dir = env.optional::<PathBuf>("DATA_DIR");
+        let stores = StoreSettings::read(env);
         let gateway_url = env.optional::<String>("AIRTABLE_GATEWAY_URL");
         let emulator = env.optional::<SocketAddr>("AIRTABLE_EMULATOR_LISTEN");
         let api_key = env.optional_secret("PYAIRTABLE_API_KEY");
-        Self {
+        Some(Self {
+            stores: stores?,
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
             gateway_url: gateway_url.unwrap_or_else(|| "http://127.0.0.1:8002".to_owned()),
             emulator: is_emulated
                 .then(|| on_this_machine(emulator.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8902))))),
             api_key,
-        }
-    }
-
-    /// The file with all durable state.
-    pub(crate) fn database(&self) -> PathBuf {
-        SqliteStore::path_in(&self.data_dir)
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail};
 use emulators::airtable;
 use service_kit::config::{Reader, Source, environment};
 use service_kit::serve::{Limits, Shutdown, bind, serve};
+use service_kit::stores::Stores;
 use service_kit::telemetry;
-use storage::SqliteStore;
 use tokio::net::TcpListener;
 
 use crate::banner::{Banner, Sample};
@@ -41,11 +41,14 @@ pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
         None
     };
 
-    let database = SqliteStore::path_in(&gateway.data_dir);
-    let store =
-        SqliteStore::open(&database).await.with_context(|| format!("cannot open {}", database.display()))?;
-    let key = local_key::ensure(&gateway.data_dir, &store, SystemTime::now()).await?;
-    store.close().await;
+    // One set of stores for all services of this process.
+    let place = gateway.stores.database_place();
+    let stores = Stores::open(&gateway.stores, shutdown.clone())
+        .await
+        .with_context(|| format!("cannot open {place}"))?;
+    stores.started().await?;
+    let key = local_key::ensure(&gateway.data_dir, &*stores.keys, SystemTime::now()).await?;
+    gateway.opened = Some(stores);
 
     let banner = Banner {
         gateway: on_this_machine(gateway_listener.local_addr()?),

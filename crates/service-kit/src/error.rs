@@ -241,16 +241,7 @@ impl ApiError {
 
     /// The message and all causes, for the log.
     pub fn chain(&self) -> String {
-        let mut text = self.0.message.to_string();
-        let mut cause: Option<&dyn Error> = self.0.source.as_deref().map(|source| source as _);
-        // A chain that loops would be a bug elsewhere; it must not hang the log.
-        for _ in 0..16 {
-            let Some(error) = cause else { break };
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 
     pub(crate) fn parts(&self) -> &Parts {
@@ -281,6 +272,20 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// What an error and all its causes say, for the log.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    // A chain that loops would be a bug elsewhere; it must not hang the log.
+    for _ in 0..16 {
+        let Some(error) = cause else { break };
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl From<storage::StorageError> for ApiError {

@@ -1,42 +1,30 @@
 //! The stores that the services of a process share: opened once, from settings, and handed around.
 //!
-//! Without `DATABASE_URL` durable state is a SQLite file under `DATA_DIR`; without `REDIS_URL` what replicas would share
-//! stays in this process.
+//! | need | without a setting | with it |
+//! | --- | --- | --- |
+//! | keys, sessions, usage, one-time tokens | a SQLite file under `DATA_DIR` | Postgres (`DATABASE_URL`) |
+//! | cache, generations | this process | Redis (`REDIS_URL`) |
+//!
+//! A store that is configured and cannot be reached at the start is waited for; then the process ends. It never does
+//! without.
+
+mod settings;
+mod start;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use storage::{
-    ApiKeyStore, Cache, Claims, Generations, MemoryGenerations, SessionStore, SqliteStore, StorageError,
+    ApiKeyStore, Cache, Claims, Generations, MemoryGenerations, PostgresStore, RedisStore, SessionStore,
+    SqliteStore, StorageError,
 };
 
-use crate::config::Reader;
+pub use settings::StoreSettings;
+pub use start::NotStarted;
+
 use crate::health::{Check, Impact};
 use crate::serve::Shutdown;
-
-/// Which stores to use.
-#[derive(Clone, Debug)]
-pub struct StoreSettings {
-    /// `DATA_DIR`, default `./data`.
-    pub data_dir: PathBuf,
-}
-
-impl StoreSettings {
-    /// Reads `DATA_DIR`, `DATABASE_URL` and `REDIS_URL`; notes every problem.
-    pub fn read(settings: &mut Reader<'_>) -> Option<Self> {
-        let data_dir = settings.optional("DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
-        for name in ["REDIS_URL", "DATABASE_URL"] {
-            if settings.optional_secret(name).is_some() {
-                settings.problem(
-                    name,
-                    "is set, but this version keeps everything in its own process and in a file under DATA_DIR: unset it",
-                );
-            }
-        }
-        Some(Self { data_dir })
-    }
-}
+use start::{Part, Start};
 
 /// The stores of a process. Cheap to clone: open them once, and hand clones to each service of the process.
 #[derive(Clone)]
@@ -52,36 +40,110 @@ pub struct Stores {
     /// The cache that replicas share; `None`: there is none, and each process has its own.
     pub cache: Option<Arc<dyn Cache>>,
     checks: Vec<Check>,
+    start: Start,
 }
 
 impl Stores {
-    /// Opens the stores. `shutdown` is what the process ends by.
+    /// Opens the stores and returns at once. Those in other processes are reached in the background: until then their
+    /// calls are `StorageError::Unavailable`, and after thirty seconds without success `shutdown` fails.
     pub async fn open(settings: &StoreSettings, shutdown: Shutdown) -> Result<Self, StorageError> {
-        let _ = shutdown;
-        let database = Arc::new(SqliteStore::open(&SqliteStore::path_in(&settings.data_dir)).await?);
-        let asked = database.clone();
-        let check = Check::new("database", Impact::Required, move || {
-            let database = asked.clone();
-            async move { database.ping().await }
-        });
-        Ok(Self {
-            keys: database.clone(),
-            sessions: database.clone(),
-            claims: database,
-            generations: Arc::new(MemoryGenerations::new()),
-            cache: None,
-            checks: vec![check],
-        })
+        let mut parts = Vec::new();
+        let database = match &settings.database {
+            None => Database::Sqlite(SqliteStore::open(&SqliteStore::path_in(&settings.data_dir)).await?),
+            Some(address) => {
+                let store = PostgresStore::new(address);
+                let part = store.clone();
+                parts.push(Part::new("Postgres", address, move || {
+                    let store = part.clone();
+                    async move { store.prepare().await }
+                }));
+                Database::Postgres(store)
+            }
+        };
+        let redis = match &settings.redis {
+            None => None,
+            Some(address) => {
+                let store = RedisStore::new(address)?;
+                let part = store.clone();
+                parts.push(Part::new("Redis", address, move || {
+                    let store = part.clone();
+                    async move { store.connect().await }
+                }));
+                Some(store)
+            }
+        };
+        Ok(Self::of(database, redis, Start::of(parts, shutdown)))
     }
 
     /// What a service that uses these stores adds to its health.
     pub fn checks(&self) -> Vec<Check> {
         self.checks.clone()
     }
+
+    /// Waits until every store was reached; fails when they were waited for long enough.
+    pub async fn started(&self) -> Result<(), NotStarted> {
+        self.start.finished().await
+    }
+
+    fn of(database: Database, redis: Option<RedisStore>, start: Start) -> Self {
+        let asked = database.clone();
+        let mut checks = vec![Check::new("database", Impact::Required, move || {
+            let database = asked.clone();
+            async move { database.ping().await }
+        })];
+        if let Some(redis) = redis.clone() {
+            // Needed for the start; after that, things go on without.
+            let begun = start.clone();
+            checks.push(Check::new("start", Impact::Required, move || {
+                let begun = begun.clone();
+                async move { begun.is_finished() }
+            }));
+            checks.push(Check::new("redis", Impact::Degrades, move || {
+                let redis = redis.clone();
+                async move { redis.ping().await }
+            }));
+        }
+        let generations: Arc<dyn Generations> = match redis.clone() {
+            Some(redis) => Arc::new(redis),
+            None => Arc::new(MemoryGenerations::new()),
+        };
+        let cache = redis.map(|redis| Arc::new(redis) as Arc<dyn Cache>);
+        let (keys, sessions, claims) = database.stores();
+        Self { keys, sessions, claims, generations, cache, checks, start }
+    }
 }
 
 impl fmt::Debug for Stores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stores").finish_non_exhaustive()
+    }
+}
+
+/// Where durable state is.
+#[derive(Clone)]
+enum Database {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Database {
+    async fn ping(&self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(store) => store.ping().await,
+            Self::Postgres(store) => store.ping().await,
+        }
+    }
+
+    fn stores(self) -> (Arc<dyn ApiKeyStore>, Arc<dyn SessionStore>, Arc<dyn Claims>) {
+        fn all<T: ApiKeyStore + SessionStore + Claims + 'static>(
+            store: T,
+        ) -> (Arc<dyn ApiKeyStore>, Arc<dyn SessionStore>, Arc<dyn Claims>) {
+            let store = Arc::new(store);
+            (store.clone(), store.clone(), store)
+        }
+        match self {
+            Self::Sqlite(store) => all(store),
+            Self::Postgres(store) => all(store),
+        }
     }
 }

@@ -18,13 +18,6 @@ pub trait Cache: Send + Sync {
     ///
     /// The memory behind `value` stays alive as long as the entry: hand in a copy, not a slice of a larger buffer.
     async fn put(&self, key: &str, value: Bytes, ttl: Duration);
-
-    async fn remove(&self, key: &str);
-
-    /// Forgets everything.
-    async fn clear(&self);
-
-    fn usage(&self) -> CacheUsage;
 }
 
 /// How full a cache is; figures may lag behind by a moment.
@@ -59,6 +52,22 @@ impl MemoryCache {
             .build();
         Self { entries, max_bytes }
     }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.entries.invalidate_all();
+        self.entries.run_pending_tasks();
+    }
+
+    /// How full it is.
+    pub fn usage(&self) -> CacheUsage {
+        self.entries.run_pending_tasks();
+        CacheUsage {
+            entries: self.entries.entry_count(),
+            bytes: self.entries.weighted_size(),
+            max_bytes: self.max_bytes,
+        }
+    }
 }
 
 #[async_trait]
@@ -74,24 +83,6 @@ impl Cache for MemoryCache {
             return;
         }
         self.entries.insert(Arc::from(key), Entry { value, ttl });
-    }
-
-    async fn remove(&self, key: &str) {
-        self.entries.invalidate(key);
-    }
-
-    async fn clear(&self) {
-        self.entries.invalidate_all();
-        self.entries.run_pending_tasks();
-    }
-
-    fn usage(&self) -> CacheUsage {
-        self.entries.run_pending_tasks();
-        CacheUsage {
-            entries: self.entries.entry_count(),
-            bytes: self.entries.weighted_size(),
-            max_bytes: self.max_bytes,
-        }
     }
 }
 

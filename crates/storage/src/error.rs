@@ -11,6 +11,13 @@ pub enum StorageError {
         #[source]
         source: sqlx::Error,
     },
+    /// Redis refused or could not be reached; `action` completes "cannot …".
+    #[error("cannot {action}")]
+    Redis {
+        action: &'static str,
+        #[source]
+        source: redis::RedisError,
+    },
     /// A file or directory of the store could not be created or read.
     #[error("cannot {action} {}", path.display())]
     File {

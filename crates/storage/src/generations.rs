@@ -12,14 +12,17 @@ const MAX_SCOPES: usize = 100_000;
 /// One counter per scope, which only grows. A cache key that holds the scope's current value is out of reach once it is raised.
 ///
 /// A counter that is missing starts from the store's clock in microseconds, never from 0: a store that lost its counters
-/// thus does not hand out a value it handed out before.
+/// thus does not hand out a value it handed out before. A counter may also grow without having been raised.
 #[async_trait]
 pub trait Generations: Send + Sync {
-    /// The counter's value; creates it if it is missing.
-    async fn current(&self, scope: &str) -> Result<u64, StorageError>;
+    /// The counters' values, in the order of the scopes; creates those that are missing. Asks the store once.
+    async fn current_of(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError>;
 
-    /// Raises the counter and returns its new value, which is larger than every value returned for this scope before.
-    async fn raise(&self, scope: &str) -> Result<u64, StorageError>;
+    /// Raises the counters and returns their new values, each larger than every value returned for its scope before.
+    ///
+    /// If it fails, the counters may have been raised or not; they are raised for whoever reads them once they can be
+    /// read again through this store.
+    async fn raise_all(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError>;
 }
 
 /// Counters in this process.
@@ -74,12 +77,12 @@ impl Default for MemoryGenerations {
 
 #[async_trait]
 impl Generations for MemoryGenerations {
-    async fn current(&self, scope: &str) -> Result<u64, StorageError> {
-        Ok(self.with_counter(scope, |counter| counter))
+    async fn current_of(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError> {
+        Ok(scopes.iter().map(|scope| self.with_counter(scope, |counter| counter)).collect())
     }
 
-    async fn raise(&self, scope: &str) -> Result<u64, StorageError> {
-        Ok(self.with_counter(scope, |counter| counter + 1))
+    async fn raise_all(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError> {
+        Ok(scopes.iter().map(|scope| self.with_counter(scope, |counter| counter + 1)).collect())
     }
 }
 
@@ -98,22 +101,22 @@ mod tests {
         let now = clock.clone();
         let generations = MemoryGenerations::with_clock(2, Arc::new(move || *now.lock().unwrap()));
 
-        let first = generations.current("a").await.unwrap();
+        let first = generations.current_of(&["a"]).await.unwrap()[0];
         assert_eq!(first, 1_000_000);
-        let raised = generations.raise("a").await.unwrap();
+        let raised = generations.raise_all(&["a"]).await.unwrap()[0];
         *clock.lock().unwrap() = 5;
         for other in ["b", "c", "d"] {
-            generations.current(other).await.unwrap(); // more scopes than are remembered
+            generations.current_of(&[other]).await.unwrap(); // more scopes than are remembered
         }
 
-        assert!(generations.current("a").await.unwrap() > raised);
+        assert!(generations.current_of(&["a"]).await.unwrap()[0] > raised);
     }
 
     #[tokio::test]
     async fn the_number_of_remembered_scopes_is_bounded() {
         let generations = MemoryGenerations::with_clock(10, Arc::new(|| 1));
         for n in 0..1_000 {
-            generations.current(&format!("app{n}")).await.unwrap();
+            generations.current_of(&[&format!("app{n}")]).await.unwrap();
         }
         assert!(generations.counters.lock().unwrap().by_scope.len() <= 10);
     }

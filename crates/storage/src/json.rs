@@ -16,6 +16,15 @@ pub(crate) fn from_text(text: &str) -> Result<Value, sqlx::Error> {
     serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
+/// The text of a list of names.
+pub(crate) fn names_to_text(names: &[String]) -> String {
+    Value::from(names).to_string()
+}
+
+pub(crate) fn names_from_text(text: &str) -> Result<Vec<String>, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
 fn is_deeper_than(value: &Value, depth: usize) -> bool {
     match value {
         Value::Array(items) => depth == 0 || items.iter().any(|item| is_deeper_than(item, depth - 1)),

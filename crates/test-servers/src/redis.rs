@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use crate::program::{free_port, on_path, random};
 use crate::server::{Server, new_directory};
 
@@ -20,7 +22,7 @@ impl Redis {
         });
         let (directory, port, password) = (new_directory("redis"), free_port(), format!("{:x}", random()));
         let settings = format!(
-            "bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {}\nsave \"\"\nappendonly yes\nappendfsync always\nmaxmemory 64mb\nmaxmemory-policy noeviction\n",
+            "bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {}\ndatabases 1000\nsave \"\"\nappendonly yes\nappendfsync always\nmaxmemory 64mb\nmaxmemory-policy noeviction\n",
             directory.display()
         );
         let file = directory.join("redis.conf");
@@ -37,6 +39,11 @@ impl Redis {
     /// What nobody may find in a log.
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// Where the server keeps everything.
+    pub fn directory(&self) -> &Path {
+        self.server.directory()
     }
 
     /// Kills the server: connections break, and new ones are refused.

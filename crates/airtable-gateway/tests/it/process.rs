@@ -64,7 +64,7 @@ fn it_starts_answers_probes_and_ends_in_order() {
 fn wrong_settings_are_told_all_at_once_with_code_78() {
     let dir = tempfile::tempdir().unwrap();
     for arguments in [&[][..], &["check-config"]] {
-        let settings = [("REDIS_URL", "redis://:hunter2@h"), ("CACHE_MAX_BYTES", "lots")];
+        let settings = [("REDIS_URL", "http://:hunter2@h"), ("CACHE_MAX_BYTES", "lots")];
         let output = gateway(dir.path(), arguments, &settings).output().unwrap();
         assert_eq!(output.status.code(), Some(78));
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -211,7 +211,7 @@ async fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
         ("AIRTABLE_EMULATOR_LISTEN", "127.0.0.1:notaport".to_owned()),
         ("CACHE_MAX_BYTES", "plenty".to_owned()),
         ("PACING", "sometimes".to_owned()),
-        ("REDIS_URL", "redis://:hunter2@localhost".to_owned()),
+        ("REDIS_URL", "http://:hunter2@localhost".to_owned()),
         ("AIRTABLE_TOKEN", "patSecret00000001.hunter2".to_owned()),
         ("AIRTABLE_TOKEN_FILE", "/nonexistent".to_owned()),
     ];

@@ -1,4 +1,6 @@
 use std::io;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -15,6 +17,7 @@ pub struct Shutdown {
     requested: CancellationToken,
     cut: CancellationToken,
     detached: TaskTracker,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Shutdown {
@@ -33,6 +36,28 @@ impl Shutdown {
 
     pub fn request(&self) {
         self.requested.cancel();
+    }
+
+    /// Asks for the stop because the process cannot do its work.
+    pub fn fail(&self, reason: impl Into<String>) {
+        let _ = self.failure.set(reason.into()); // the first reason counts
+        self.request();
+    }
+
+    /// Why the process stops, unless it was just told to.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// What the process ends with after it has stopped: 1 if it failed, and then says why on standard error.
+    pub fn exit_code(&self) -> ExitCode {
+        match self.failure() {
+            Some(reason) => {
+                eprintln!("{reason}");
+                ExitCode::FAILURE
+            }
+            None => ExitCode::SUCCESS,
+        }
     }
 
     pub fn is_requested(&self) -> bool {

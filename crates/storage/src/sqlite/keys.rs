@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
+use crate::json::{names_from_text, names_to_text};
 use crate::time::{from_millis, to_millis};
 use crate::{ApiKeyRecord, ApiKeyStore, StorageError};
 
@@ -22,8 +23,8 @@ impl ApiKeyStore for SqliteStore {
         .bind(&key.name)
         .bind(&key.digest[..])
         .bind(&key.last4)
-        .bind(to_json(&key.scopes))
-        .bind(key.bases.as_deref().map(to_json))
+        .bind(names_to_text(&key.scopes))
+        .bind(key.bases.as_deref().map(names_to_text))
         .bind(to_millis(key.created_at))
         .bind(key.expires_at.map(to_millis))
         .bind(key.last_used_at.map(to_millis))
@@ -82,14 +83,15 @@ impl ApiKeyStore for SqliteStore {
 fn from_row(row: &SqliteRow) -> Result<ApiKeyRecord, StorageError> {
     let read = |row: &SqliteRow| -> Result<ApiKeyRecord, sqlx::Error> {
         let time = |name: &str| row.try_get::<Option<i64>, _>(name).map(|millis| millis.map(from_millis));
-        let bases: Option<String> = row.try_get("bases")?;
+        let bases: Option<&str> = row.try_get("bases")?;
+        let digest = row.try_get::<&[u8], _>("digest")?;
         Ok(ApiKeyRecord {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
-            digest: row.try_get::<&[u8], _>("digest")?.try_into().map_err(damaged)?,
+            digest: digest.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             last4: row.try_get("last4")?,
-            scopes: serde_json::from_str(row.try_get("scopes")?).map_err(damaged)?,
-            bases: bases.map(|text| serde_json::from_str(&text)).transpose().map_err(damaged)?,
+            scopes: names_from_text(row.try_get("scopes")?)?,
+            bases: bases.map(names_from_text).transpose()?,
             created_at: from_millis(row.try_get("created_at")?),
             expires_at: time("expires_at")?,
             last_used_at: time("last_used_at")?,
@@ -97,12 +99,4 @@ fn from_row(row: &SqliteRow) -> Result<ApiKeyRecord, StorageError> {
         })
     };
     read(row).map_err(|error| StorageError::unreadable("key", error))
-}
-
-fn damaged(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
-}
-
-fn to_json(names: &[String]) -> String {
-    serde_json::Value::from(names).to_string()
 }

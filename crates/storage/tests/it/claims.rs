@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use storage::Claims;
 
-crate::contract!(sqlite, crate::sqlite();
+crate::contracts! {
+    sqlite => crate::sqlite(), postgres => crate::postgres(); [
     a_claim_succeeds_once,
-    of_many_who_claim_at_once_one_succeeds,
-    a_claim_is_forgotten_after_its_time,
-);
+        of_many_who_claim_at_once_one_succeeds,
+        a_claim_is_forgotten_after_its_time,
+    ]
+}
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);

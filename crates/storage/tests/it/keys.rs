@@ -2,17 +2,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use storage::{ApiKeyRecord, ApiKeyStore, StorageError};
 
-crate::contract!(sqlite, crate::sqlite();
+crate::contracts! {
+    sqlite => crate::sqlite(), postgres => crate::postgres(); [
     what_is_inserted_is_found,
-    an_unknown_id_is_none,
-    a_taken_id_is_refused_and_the_first_key_stays,
-    keys_are_listed_oldest_first,
-    a_revocation_keeps_its_first_time,
-    revoking_an_unknown_key_says_so,
-    a_use_is_noted_at_most_once_a_minute,
-    a_use_is_never_noted_backwards,
-    no_bases_and_all_bases_are_different,
-);
+        an_unknown_id_is_none,
+        a_taken_id_is_refused_and_the_first_key_stays,
+        keys_are_listed_oldest_first,
+        a_revocation_keeps_its_first_time,
+        revoking_an_unknown_key_says_so,
+        a_use_is_noted_at_most_once_a_minute,
+        a_use_is_never_noted_backwards,
+        no_bases_and_all_bases_are_different,
+    ]
+}
 
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)

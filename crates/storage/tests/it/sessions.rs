@@ -5,29 +5,31 @@ use storage::{
     Lease, NewEvent, SessionRecord, SessionStore, StorageError, UsageFilter, UsageRecord, UsageTotals,
 };
 
-crate::contract!(sqlite, crate::sqlite();
+crate::contracts! {
+    sqlite => crate::sqlite(), postgres => crate::postgres(); [
     what_is_created_is_found,
-    an_unknown_session_is_none,
-    a_taken_id_is_refused_and_the_first_session_stays,
-    sessions_are_listed_by_owner_the_latest_updated_first,
-    pages_of_a_list_meet_without_gap_and_overlap,
-    events_come_back_in_order_with_their_members_in_order,
-    events_are_read_in_parts,
-    an_append_after_another_event_than_the_latest_is_a_conflict_and_leaves_nothing,
-    of_two_appends_at_once_one_is_told_of_the_other,
-    an_append_to_a_session_that_is_not_there_says_so,
-    an_append_moves_the_session_to_the_front,
-    a_body_that_could_not_be_read_back_is_refused,
-    deleting_takes_the_events_along_but_not_what_was_used,
-    old_sessions_are_purged_the_oldest_first_and_none_that_is_worked_on,
-    a_session_is_leased_to_one_holder_at_a_time,
-    of_two_who_lease_at_once_one_waits,
-    a_lease_ends_with_its_time,
-    a_lease_is_not_released_by_others,
-    a_session_that_is_not_there_cannot_be_leased,
-    usage_is_counted_once,
-    usage_is_summed_up_by_session_key_run_and_time,
-);
+        an_unknown_session_is_none,
+        a_taken_id_is_refused_and_the_first_session_stays,
+        sessions_are_listed_by_owner_the_latest_updated_first,
+        pages_of_a_list_meet_without_gap_and_overlap,
+        events_come_back_in_order_with_their_members_in_order,
+        events_are_read_in_parts,
+        an_append_after_another_event_than_the_latest_is_a_conflict_and_leaves_nothing,
+        of_two_appends_at_once_one_is_told_of_the_other,
+        an_append_to_a_session_that_is_not_there_says_so,
+        an_append_moves_the_session_to_the_front,
+        a_body_that_could_not_be_read_back_is_refused,
+        deleting_takes_the_events_along_but_not_what_was_used,
+        old_sessions_are_purged_the_oldest_first_and_none_that_is_worked_on,
+        a_session_is_leased_to_one_holder_at_a_time,
+        of_two_who_lease_at_once_one_waits,
+        a_lease_ends_with_its_time,
+        a_lease_is_not_released_by_others,
+        a_session_that_is_not_there_cannot_be_leased,
+        usage_is_counted_once,
+        usage_is_summed_up_by_session_key_run_and_time,
+    ]
+}
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);
