@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::ToolError;
-use crate::names::{self, quoted};
+use crate::names::quoted;
 
 /// One argument of a tool.
 pub(crate) struct Argument {
@@ -284,11 +284,6 @@ fn text_of(kind: Kind, item: Value) -> Option<Value> {
         }
         _ => None,
     }
-}
-
-/// A list of names, for an error message.
-pub(crate) fn listed(names: &[&str]) -> String {
-    names::listed(names.iter().copied())
 }
 
 #[cfg(test)]

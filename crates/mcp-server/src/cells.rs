@@ -22,15 +22,6 @@ pub(crate) fn text(field: &Field, cell: &Value, names: &Names) -> String {
     }
 }
 
-/// Each value of a cell by itself, as text.
-pub(crate) fn texts(field: &Field, cell: &Value, names: &Names) -> Vec<String> {
-    match cell {
-        Value::Array(items) => items.iter().map(|item| text_of_one(field, item, names)).collect(),
-        Value::Null => Vec::new(),
-        one => vec![text_of_one(field, one, names)],
-    }
-}
-
 /// A cell as Airtable has it, except that linked records are `{id, name}`.
 pub(crate) fn structured(field: &Field, cell: Value, names: &Names) -> Value {
     let with_name = |item: Value| match item.as_str() {

@@ -46,7 +46,8 @@ pub(crate) struct Output {
     pub(crate) text: String,
     /// For programs; fits the tool's output schema.
     pub(crate) structured: Value,
-    pub(crate) is_error: bool,
+    /// Why it is an error all the same, if it is.
+    pub(crate) problem: Option<Code>,
 }
 
 /// Tells the client how far a call is, if it wants to know.
@@ -58,7 +59,7 @@ pub(crate) struct Progress {
 
 impl Output {
     pub(crate) fn new(text: impl Into<String>, structured: Value) -> Self {
-        Self { text: text.into(), structured, is_error: false }
+        Self { text: text.into(), structured, problem: None }
     }
 }
 

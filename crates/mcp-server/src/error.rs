@@ -32,7 +32,6 @@ pub(crate) enum Code {
     PartlyDone,
     /// A confirmation that is not, or no longer, good.
     ConfirmationInvalid,
-    Internal,
 }
 
 impl Code {
@@ -50,7 +49,6 @@ impl Code {
             Self::OutcomeUnknown => "outcome_unknown",
             Self::PartlyDone => "partly_done",
             Self::ConfirmationInvalid => "confirmation_invalid",
-            Self::Internal => "internal",
         }
     }
 

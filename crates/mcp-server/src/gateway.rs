@@ -136,10 +136,6 @@ impl Asker {
         self.emulated.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// More time for what is still to do, as after a person was waited for.
     pub(crate) fn extend(&mut self, deadline: Instant) {
         self.deadline = deadline;

@@ -1,5 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![expect(dead_code, reason = "the writing tools, which come next, use it")]
 
 mod arguments;
 mod cells;
@@ -18,6 +17,7 @@ mod seal;
 mod server;
 mod stdio;
 mod tools;
+mod write;
 
 use axum::Router;
 use service_kit::auth::{Authenticator, PrincipalSigner};

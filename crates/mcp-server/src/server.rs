@@ -7,8 +7,9 @@ use std::time::Instant;
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities, ServerConfig,
+    Implementation, InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -20,10 +21,12 @@ use storage::Claims;
 use tracing::Instrument as _;
 
 use crate::context::{self, Context, Output, Progress};
-use crate::error::ToolError;
+use crate::error::{Code, ToolError};
 use crate::gateway::{Credential, Gateway};
 use crate::seal::Sealer;
 use crate::tools::{self, Tool};
+use crate::write::consent::{self, Asking, Way};
+use crate::write::{Failed, Reply};
 
 /// How long a client may keep the list of tools: it changes with the caller's rights only.
 const LIST_TTL_MS: u64 = 5 * 60 * 1000;
@@ -40,6 +43,9 @@ const INSTRUCTIONS: &str = "Airtable through PyAirtable. Bases, tables, fields, 
 
 /// What names the answers of an emulated Airtable.
 const EMULATED: &str = "pyairtable/emulated";
+
+/// What a caller says `always` to, so that the user is asked before every change.
+const ASK: &str = "pyairtable/ask";
 
 /// What tells programs why a call failed.
 const ERROR: &str = "pyairtable/error";
@@ -165,16 +171,22 @@ impl ServerHandler for McpServer {
             return Err(ErrorData::invalid_params("there is no such tool", None));
         };
         let started = Instant::now();
-        let tools = self.context(&context)?;
+        let mut tools = self.context(&context)?;
         let cancelled = context.ct.clone();
         let (current, span) = match Self::arrived(&context) {
             Some(arrived) => (arrived.current.clone(), arrived.span.clone()),
             None => (None, tracing::Span::current()),
         };
-        let modern = is_modern(&context);
+        let asking = Asking {
+            way: way_of_asking(&context),
+            is_always: context.meta.get(ASK).is_some_and(|value| value == "always"),
+            state: request.request_state,
+            answers: request.input_responses,
+            claims: self.0.claims.clone(),
+        };
         let work = async {
             tokio::select! {
-                outcome = tool.run(&tools, request.arguments) => Some(outcome),
+                outcome = tool.run(&mut tools, request.arguments, &asking) => Some(outcome),
                 () = cancelled.cancelled() => None,
             }
         }
@@ -184,7 +196,8 @@ impl ServerHandler for McpServer {
             None => work.await,
         };
         let word = match &outcome {
-            Some(Ok(output)) if !output.is_error => "ok",
+            Some(Ok(Reply::Output(output))) if output.problem.is_none() => "ok",
+            Some(Ok(Reply::Ask { .. })) => "asks",
             Some(_) => "error",
             None => "cancelled",
         };
@@ -193,8 +206,17 @@ impl ServerHandler for McpServer {
             "method" => "tools/call", "tool" => tool.name(), "outcome" => word,
         )
         .record(started.elapsed());
+        let (emulated, modern) = (tools.asker.is_emulated(), is_modern(&context));
         match outcome {
-            Some(outcome) => Ok(result(outcome, tools.asker.is_emulated(), modern).into()),
+            Some(Ok(Reply::Output(output))) => Ok(result(Ok(output), emulated, modern).into()),
+            Some(Ok(Reply::Ask { message, state })) => {
+                let requests = consent::input_requests(message);
+                let asked =
+                    InputRequiredResult::new(Some(requests), Some(state)).with_meta(meta(emulated, modern));
+                Ok(asked.into())
+            }
+            Some(Err(Failed::Tool(error))) => Ok(result(Err(error), emulated, modern).into()),
+            Some(Err(Failed::State)) => Err(ErrorData::invalid_params("requestState did not verify", None)),
             None => Err(ErrorData::internal_error("the call was cancelled", None)),
         }
     }
@@ -237,7 +259,20 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
-fn result(outcome: Result<Output, ToolError>, is_emulated: bool, is_modern: bool) -> CallToolResult {
+/// How this client can ask its user for a yes or no.
+fn way_of_asking(context: &RequestContext<RoleServer>) -> Way {
+    let capability = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+    // Neither mode named means forms, as it was before there were two.
+    match capability {
+        Some(modes) if modes.form.is_some() || modes.url.is_none() => match is_modern(context) {
+            true => Way::ByResult,
+            false => Way::ByRequest(context.peer.clone()),
+        },
+        _ => Way::None,
+    }
+}
+
+fn meta(is_emulated: bool, is_modern: bool) -> MetaObject {
     let mut meta = MetaObject::new();
     if is_emulated {
         meta.insert(EMULATED.to_owned(), json!(true));
@@ -246,17 +281,26 @@ fn result(outcome: Result<Output, ToolError>, is_emulated: bool, is_modern: bool
         let server = serde_json::to_value(implementation()).expect("names and versions always serialise");
         meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), server);
     }
+    meta
+}
+
+fn result(outcome: Result<Output, ToolError>, is_emulated: bool, is_modern: bool) -> CallToolResult {
+    let mut meta = meta(is_emulated, is_modern);
+    let why = |code: Code| json!({"code": code.as_str(), "retryable": code.is_retryable()});
     let mut result = CallToolResult::default();
     result.result_type = Some(ResultType::COMPLETE);
     match outcome {
         Ok(output) => {
-            let label = if is_emulated && !output.is_error { "(emulated Airtable) " } else { "" };
+            let label = if is_emulated && output.problem.is_none() { "(emulated Airtable) " } else { "" };
             result.content = vec![ContentBlock::text(format!("{label}{}", output.text))];
             result.structured_content = Some(output.structured);
-            result.is_error = Some(output.is_error);
+            result.is_error = Some(output.problem.is_some());
+            if let Some(code) = output.problem {
+                meta.insert(ERROR.to_owned(), why(code));
+            }
         }
         Err(error) => {
-            let mut why = json!({"code": error.code.as_str(), "retryable": error.code.is_retryable()});
+            let mut why = why(error.code);
             if let Some(wait) = error.retry_after {
                 why["retry_after_ms"] = json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             }

@@ -12,9 +12,14 @@ use serde_json::{Map, Value, json};
 use service_kit::auth::{Principal, Scope};
 
 use crate::arguments::{Argument, Arguments, Kind, input_schema};
-use crate::context::{Context, Output};
+use crate::context::Context;
 use crate::error::{Code, ToolError};
 use crate::render::FORMATS;
+use crate::write::consent::Asking;
+use crate::write::{self, Failed, Reply};
+
+pub(crate) use bases::counted;
+pub(crate) use list::record_of;
 
 /// One tool. The order is that of `tools/list`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +31,20 @@ pub(crate) enum Tool {
     SearchRecords,
     GetRecord,
     AggregateRecords,
+    CreateRecords,
+    UpdateRecords,
+    UpsertRecords,
+    DeleteRecords,
 }
 
 /// What a tool does to the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
     Reads,
+    /// Adds to the data, and never takes away.
+    Adds,
+    /// Changes or deletes; the same call again changes nothing more.
+    Changes,
 }
 
 const BASE: Argument = Argument::new("base", Kind::Text, "Id or name").or(&["base_id"]);
@@ -95,8 +108,48 @@ static AGGREGATE_RECORDS: [Argument; 7] = [
     FORMAT,
 ];
 
+const RECORDS: Argument = Argument::new("records", Kind::Objects, "Field names to values");
+const TYPECAST: Argument = Argument::new("typecast", Kind::Flag, "Let Airtable convert values, add choices");
+const PREVIEW: Argument = Argument::new("preview", Kind::Flag, "Only show what would change");
+const CONFIRM: Argument = Argument::new("confirm", Kind::Text, "Token of the preview the user agreed to");
+const RECORD_ID: Argument = Argument::new("record_id", Kind::Text, "").or(&["recordId"]);
+const RECORD_IDS: Argument = Argument::new("record_ids", Kind::Texts, "").or(&["recordIds", "ids"]);
+
+static CREATE_RECORDS: [Argument; 7] = [
+    BASE,
+    TABLE,
+    RECORDS,
+    Argument::new("fields", Kind::Object, "For one record"),
+    TYPECAST,
+    PREVIEW,
+    CONFIRM,
+];
+static UPDATE_RECORDS: [Argument; 9] = [
+    BASE,
+    TABLE,
+    Argument::new("records", Kind::Objects, "Each {id, fields}"),
+    RECORD_ID,
+    RECORD_IDS,
+    Argument::new("fields", Kind::Object, "With record_id(s): what to set"),
+    TYPECAST,
+    PREVIEW,
+    CONFIRM,
+];
+static UPSERT_RECORDS: [Argument; 7] = [
+    BASE,
+    TABLE,
+    RECORDS.required(),
+    Argument::new("merge_on", Kind::Texts, "1-3 fields")
+        .or(&["mergeOn", "fields_to_merge_on", "key_fields"])
+        .required(),
+    TYPECAST,
+    PREVIEW,
+    CONFIRM,
+];
+static DELETE_RECORDS: [Argument; 6] = [BASE, TABLE, RECORD_IDS, RECORD_ID, PREVIEW, CONFIRM];
+
 impl Tool {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ListBases,
         Self::ListTables,
         Self::DescribeTable,
@@ -104,6 +157,10 @@ impl Tool {
         Self::SearchRecords,
         Self::GetRecord,
         Self::AggregateRecords,
+        Self::CreateRecords,
+        Self::UpdateRecords,
+        Self::UpsertRecords,
+        Self::DeleteRecords,
     ];
 
     pub(crate) fn of_name(name: &str) -> Option<Self> {
@@ -119,6 +176,10 @@ impl Tool {
             Self::SearchRecords => "search_records",
             Self::GetRecord => "get_record",
             Self::AggregateRecords => "aggregate_records",
+            Self::CreateRecords => "create_records",
+            Self::UpdateRecords => "update_records",
+            Self::UpsertRecords => "upsert_records",
+            Self::DeleteRecords => "delete_records",
         }
     }
 
@@ -131,6 +192,10 @@ impl Tool {
             Self::SearchRecords => "Search records",
             Self::GetRecord => "Get a record",
             Self::AggregateRecords => "Aggregate records",
+            Self::CreateRecords => "Create records",
+            Self::UpdateRecords => "Update records",
+            Self::UpsertRecords => "Upsert records",
+            Self::DeleteRecords => "Delete records",
         }
     }
 
@@ -151,6 +216,14 @@ impl Tool {
             Self::AggregateRecords => {
                 "Counts, sums, averages, extremes of all matching records, overall and per group. Exact and complete."
             }
+            Self::CreateRecords => "Create up to 1000 records. Linked records by id or name.",
+            Self::UpdateRecords => {
+                "Change cells of up to 1000 records; others stay, null clears. More than ten need the user's word."
+            }
+            Self::UpsertRecords => {
+                "Update the records that match in the merge_on fields, create the others. More than ten need the user's word."
+            }
+            Self::DeleteRecords => "Delete records. Always needs the user's word.",
         }
     }
 
@@ -163,6 +236,10 @@ impl Tool {
             Self::SearchRecords => &SEARCH_RECORDS,
             Self::GetRecord => &GET_RECORD,
             Self::AggregateRecords => &AGGREGATE_RECORDS,
+            Self::CreateRecords => &CREATE_RECORDS,
+            Self::UpdateRecords => &UPDATE_RECORDS,
+            Self::UpsertRecords => &UPSERT_RECORDS,
+            Self::DeleteRecords => &DELETE_RECORDS,
         }
     }
 
@@ -189,11 +266,25 @@ impl Tool {
                 &[("groups", "objects"), ("totals", "object"), ("rows", "integer"), ("complete", "boolean")],
                 4,
             ),
+            _ => (
+                &[
+                    ("status", "string"),
+                    ("count", "integer"),
+                    ("records", "objects"),
+                    ("changes", "objects"),
+                    ("confirm", "string"),
+                ],
+                2,
+            ),
         }
     }
 
     fn effect(self) -> Effect {
-        Effect::Reads
+        match self {
+            Self::CreateRecords => Effect::Adds,
+            Self::UpdateRecords | Self::UpsertRecords | Self::DeleteRecords => Effect::Changes,
+            _ => Effect::Reads,
+        }
     }
 
     /// The rights without which the tool can do nothing. Names are looked up in the schema, so every tool reads it.
@@ -202,6 +293,11 @@ impl Tool {
             Self::ListBases | Self::ListTables | Self::DescribeTable => &[Scope::SchemaRead],
             Self::ListRecords | Self::SearchRecords | Self::GetRecord | Self::AggregateRecords => {
                 &[Scope::SchemaRead, Scope::RecordsRead]
+            }
+            Self::CreateRecords => &[Scope::SchemaRead, Scope::RecordsWrite],
+            // What would change is read first.
+            Self::UpdateRecords | Self::UpsertRecords | Self::DeleteRecords => {
+                &[Scope::SchemaRead, Scope::RecordsRead, Scope::RecordsWrite]
             }
         }
     }
@@ -214,19 +310,18 @@ impl Tool {
     /// Runs the tool. Arguments are read first, so that a wrong call costs nothing.
     pub(crate) async fn run(
         self,
-        context: &Context,
+        context: &mut Context,
         given: Option<Map<String, Value>>,
-    ) -> Result<Output, ToolError> {
+        asking: &Asking,
+    ) -> Result<Reply, Failed> {
         if let Some(principal) = context.asker.principal()
             && let Some(missing) = self.scopes().iter().find(|scope| !principal.may(**scope))
         {
-            return Err(ToolError::new(
-                Code::Forbidden,
-                format!("this API key lacks the scope {missing}, which {} needs", self.name()),
-            ));
+            let message = format!("this API key lacks the scope {missing}, which {} needs", self.name());
+            return Err(ToolError::new(Code::Forbidden, message).into());
         }
         let arguments = Arguments::read(self.name(), self.arguments(), given)?;
-        match self {
+        let output = match self {
             Self::ListBases => bases::list_bases(context).await,
             Self::ListTables => bases::list_tables(context, &arguments).await,
             Self::DescribeTable => bases::describe_table(context, &arguments).await,
@@ -234,12 +329,22 @@ impl Tool {
             Self::SearchRecords => search::search_records(context, &arguments).await,
             Self::GetRecord => list::get_record(context, &arguments).await,
             Self::AggregateRecords => aggregate::aggregate_records(context, &arguments).await,
-        }
+            Self::CreateRecords | Self::UpdateRecords | Self::UpsertRecords | Self::DeleteRecords => {
+                return write::run(context, self, &arguments, asking).await;
+            }
+        };
+        Ok(Reply::Output(output?))
     }
 
     fn definition(self) -> rmcp::model::Tool {
-        let Effect::Reads = self.effect();
-        let annotations = ToolAnnotations::from_raw(None, Some(true), Some(false), Some(true), Some(true));
+        // All said, since what is left out counts as the worst.
+        let (reads, destroys, repeats) = match self.effect() {
+            Effect::Reads => (true, false, true),
+            Effect::Adds => (false, false, false),
+            Effect::Changes => (false, true, true),
+        };
+        let annotations =
+            ToolAnnotations::from_raw(None, Some(reads), Some(destroys), Some(repeats), Some(true));
         rmcp::model::Tool::new(self.name(), self.description(), Arc::new(input_schema(self.arguments())))
             .with_title(self.title())
             .with_raw_output_schema(Arc::new(self.output_schema()))

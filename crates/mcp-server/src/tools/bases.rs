@@ -134,6 +134,6 @@ fn table_text(head: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// `1 base`, `2 bases`.
-pub(super) fn counted(count: usize, what: &str) -> String {
+pub(crate) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

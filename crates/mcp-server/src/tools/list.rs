@@ -324,7 +324,7 @@ pub(super) fn fields_of<'t>(table: &'t Table, names: &[String]) -> Vec<&'t Field
 }
 
 /// A record for programs.
-pub(super) fn record_of(record: Record, table: &Table, names: &Names) -> Value {
+pub(crate) fn record_of(record: Record, table: &Table, names: &Names) -> Value {
     let fields: Map<String, Value> = record
         .fields
         .into_iter()
