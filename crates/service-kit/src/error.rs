@@ -189,6 +189,11 @@ impl ApiError {
         self.with(|parts| parts.source = Some(Arc::from(source.into())))
     }
 
+    /// Adds to the message, after a semicolon.
+    pub fn adding(self, more: &str) -> Self {
+        self.with(|parts| parts.message = format!("{}; {more}", parts.message).into())
+    }
+
     /// When to try again; says `Retry-After` (whole seconds, rounded up) and makes the error retryable.
     pub fn retry_after(self, wait: Duration) -> Self {
         self.with(|parts| {

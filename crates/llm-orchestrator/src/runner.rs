@@ -1,0 +1,543 @@
+//! Does what the state machine says: calls the model and the tools, keeps the record, and tells the client what happens.
+
+mod preview;
+mod report;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use llm_api::{
+    Adjustment, LlmError, Provider, Request, ResponseFormat, StreamEvent, Thinking, ToolChoice, Turn,
+};
+use serde_json::Value;
+use service_kit::ApiError;
+use service_kit::auth::Principal;
+use service_kit::serve::Shutdown;
+use storage::UsageRecord;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{Instrument as _, Span, info_span};
+
+use crate::cost;
+use crate::events::{Event, ToolStatus};
+use crate::prompt;
+use crate::sessions::{Log, OpenSession};
+use crate::stats;
+use crate::tools::{ToolRequest, Tools};
+use crate::turn::{
+    Catalog, Do, Input, Limits, ModelCall, Moment, Opening, PlannedCall, Run, StepUsage, ToolOutcome,
+};
+use crate::watch::ModelWatch;
+pub(crate) use preview::preview;
+pub(crate) use report::{Report, StepView, UsageView};
+
+/// Reads that run side by side.
+const MOST_PARALLEL: usize = 8;
+/// What a client may be behind before the run waits for it.
+const AHEAD: usize = 256;
+
+/// What every run needs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Runner {
+    pub provider: Provider,
+    pub tools: Tools,
+    pub limits: Limits,
+    pub watch: ModelWatch,
+    pub shutdown: Shutdown,
+}
+
+/// One question to be answered.
+pub(crate) struct Job {
+    pub run: String,
+    pub principal: Principal,
+    pub session: OpenSession,
+    pub opening: Opening,
+    pub catalog: Catalog,
+    pub settings: Settings,
+    /// Shown as it comes; else in whole steps, so that a step that breaks off can be asked for again.
+    pub streams: bool,
+}
+
+/// How the model is asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub model: String,
+    pub tool_choice: ToolChoice,
+    pub max_output_tokens: Option<u32>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub stop: Vec<String>,
+    pub seed: Option<i64>,
+    pub thinking: Thinking,
+    pub response_format: ResponseFormat,
+}
+
+/// What a client hears of a run, in order. The last one is [`RunEvent::Ended`].
+#[derive(Debug)]
+pub(crate) enum RunEvent {
+    /// Parameters that the model does not take.
+    Dropped(Vec<&'static str>),
+    Text(String),
+    Thought(String),
+    ToolStarted {
+        id: String,
+        name: String,
+        arguments: Value,
+    },
+    ToolFinished(StepView),
+    Ended(Box<Report>),
+}
+
+/// A run under way. Dropping it is leaving: the run ends, but for a change that was sent.
+pub(crate) struct Running {
+    pub events: mpsc::Receiver<RunEvent>,
+    _leaves: DropGuard,
+}
+
+impl Runner {
+    /// Begins a run, which goes on by itself.
+    pub(crate) fn start(&self, job: Job) -> Running {
+        let (out, events) = mpsc::channel(AHEAD);
+        let left = CancellationToken::new();
+        let span = info_span!(
+            "invoke_agent",
+            otel.name = "invoke_agent airtable-assistant",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.agent.name = "airtable-assistant",
+            gen_ai.provider.name = "gcp.gemini",
+            gen_ai.request.model = %job.settings.model,
+            gen_ai.usage.input_tokens = tracing::field::Empty,
+            gen_ai.usage.output_tokens = tracing::field::Empty,
+            error.r#type = tracing::field::Empty,
+        );
+        let work = drive(self.clone(), job, out, left.clone()).instrument(span);
+        let work = service_kit::telemetry::trace_context::carry(work);
+        self.shutdown.spawn_detached(work);
+        Running { events, _leaves: left.drop_guard() }
+    }
+}
+
+async fn drive(runner: Runner, job: Job, out: mpsc::Sender<RunEvent>, left: CancellationToken) {
+    let Job { run, principal, session, opening, catalog, settings, streams } = job;
+    let session_id = session.id.clone();
+    let (history, log, lease) = session.into_parts();
+    let started = Instant::now();
+    let driver = Driver {
+        run: Run::new(
+            run.clone(),
+            settings.model.clone(),
+            history,
+            catalog,
+            runner.limits.clone(),
+            settings.tool_choice.clone(),
+        ),
+        report: Report::new(run, session_id, settings.model.clone()),
+        deadline: started + runner.limits.time,
+        lost: lease.lost(),
+        started,
+        principal: Arc::new(principal),
+        settings: Arc::new(settings),
+        runner,
+        log,
+        out,
+        left,
+        streams,
+        has_left: false,
+        is_late: false,
+        stop_reads: CancellationToken::new(),
+    };
+    let (report, out) = driver.finish(opening).await;
+    report.note(started.elapsed());
+    let span = Span::current();
+    span.record("gen_ai.usage.input_tokens", report.total().input());
+    span.record("gen_ai.usage.output_tokens", report.total().output());
+    if let Some(failure) = report.failure_word() {
+        span.record("error.type", failure);
+    }
+    // Given back first: who hears of the end may ask again at once.
+    lease.give_back().await;
+    let _ = out.send(RunEvent::Ended(Box::new(report))).await;
+}
+
+struct Driver {
+    runner: Runner,
+    run: Run,
+    log: Log,
+    report: Report,
+    principal: Arc<Principal>,
+    settings: Arc<Settings>,
+    out: mpsc::Sender<RunEvent>,
+    left: CancellationToken,
+    lost: CancellationToken,
+    /// For calls that only read: nobody waits for them any more.
+    stop_reads: CancellationToken,
+    started: Instant,
+    deadline: Instant,
+    streams: bool,
+    has_left: bool,
+    is_late: bool,
+}
+
+type ToolCalls =
+    FuturesUnordered<std::pin::Pin<Box<dyn Future<Output = (PlannedCall, ToolOutcome, Duration)> + Send>>>;
+
+impl Driver {
+    async fn finish(mut self, opening: Opening) -> (Report, mpsc::Sender<RunEvent>) {
+        if let Err(error) = self.work(opening).await {
+            self.report.broke_off(error);
+        }
+        self.report.answer = self.run.answer().to_owned();
+        (self.report, self.out)
+    }
+
+    async fn work(&mut self, opening: Opening) -> Result<(), ApiError> {
+        let mut queue = VecDeque::new();
+        let mut waiting = VecDeque::new();
+        let mut calls = ToolCalls::new();
+        self.advance(Input::Begin(opening), &mut queue);
+        loop {
+            while calls.len() < MOST_PARALLEL {
+                let Some(call) = waiting.pop_front() else { break };
+                calls.push(self.call_tool(call));
+            }
+            match queue.pop_front() {
+                Some(Do::Record { events, usage }) => {
+                    let usage = self.price(usage);
+                    if let Some(Do::CallModel(_)) = queue.front()
+                        && let Some(Do::CallModel(call)) = queue.pop_front()
+                    {
+                        let input = self.call_model(call, &events, &usage).await?;
+                        self.advance(input, &mut queue);
+                    } else {
+                        self.log.append(&events, &usage).await?;
+                    }
+                }
+                Some(Do::CallModel(call)) => {
+                    let input = self.call_model(call, &[], &[]).await?;
+                    self.advance(input, &mut queue);
+                }
+                Some(Do::Say(text)) => self.tell(RunEvent::Text(text)).await,
+                Some(Do::Wait(time)) => {
+                    let input = self.wait(time).await;
+                    self.advance(input, &mut queue);
+                }
+                Some(Do::Call(batch)) => {
+                    for call in &batch {
+                        let (id, name) = (call.call.id.clone(), call.tool.clone());
+                        let arguments = call.call.arguments.clone();
+                        self.tell(RunEvent::ToolStarted { id, name, arguments }).await;
+                    }
+                    waiting.extend(batch);
+                }
+                Some(Do::End(ending)) => {
+                    self.report.ended(*ending);
+                    return Ok(());
+                }
+                None => {
+                    let input = tokio::select! {
+                        Some((call, outcome, took)) = calls.next() => self.tool_ended(&call, outcome, took).await,
+                        input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => input,
+                    };
+                    self.advance(input, &mut queue);
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, input: Input, queue: &mut VecDeque<Do>) {
+        match input {
+            Input::Left => {
+                self.has_left = true;
+                self.stop_reads.cancel();
+            }
+            Input::TimeUp => {
+                self.is_late = true;
+                self.stop_reads.cancel();
+            }
+            _ => {}
+        }
+        let moment = Moment { elapsed: self.started.elapsed(), jitter: rand::random() };
+        queue.extend(self.run.advance(input, moment));
+    }
+
+    async fn wait(&mut self, time: Duration) -> Input {
+        tokio::select! {
+            () = sleep(time) => Input::Waited,
+            input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => input,
+        }
+    }
+
+    /// Asks the model, while what happened before is being recorded.
+    async fn call_model(
+        &mut self,
+        call: ModelCall,
+        events: &[Event],
+        usage: &[UsageRecord],
+    ) -> Result<Input, ApiError> {
+        let request = self.request(&call);
+        let span = info_span!(
+            "chat",
+            otel.name = format!("chat {}", request.model),
+            otel.kind = "client",
+            gen_ai.operation.name = "chat",
+            gen_ai.provider.name = "gcp.gemini",
+            gen_ai.request.model = %request.model,
+            gen_ai.response.model = tracing::field::Empty,
+            gen_ai.response.finish_reasons = tracing::field::Empty,
+            gen_ai.usage.input_tokens = tracing::field::Empty,
+            gen_ai.usage.output_tokens = tracing::field::Empty,
+            error.r#type = tracing::field::Empty,
+        );
+        let asked = Instant::now();
+        let input = self.hear(&request, events, usage).instrument(span.clone()).await?;
+        stats::model_call(&request.model, &input, asked.elapsed());
+        match &input {
+            Input::Answered(reply) => {
+                self.runner.watch.answered();
+                span.record("gen_ai.response.model", reply.model_version.as_deref());
+                span.record("gen_ai.response.finish_reasons", stats::finish_word(&reply.finish));
+                span.record("gen_ai.usage.input_tokens", reply.usage.input());
+                span.record("gen_ai.usage.output_tokens", reply.usage.output());
+            }
+            Input::Failed { error, .. } => {
+                self.runner.watch.failed(error);
+                span.record("error.type", stats::error_word(error));
+            }
+            _ => {}
+        }
+        Ok(input)
+    }
+
+    async fn hear(
+        &mut self,
+        request: &Request,
+        events: &[Event],
+        usage: &[UsageRecord],
+    ) -> Result<Input, ApiError> {
+        let mut stream = self.runner.provider.stream(request);
+        self.note_dropped(stream.adjustments()).await;
+        let (left, lost, deadline) = (self.left.clone(), self.lost.clone(), self.deadline);
+        let first = async {
+            tokio::select! {
+                event = stream.next() => Ok(event),
+                input = gone(&left, &lost, deadline, false, false) => Err(input),
+            }
+        };
+        let (recorded, mut next) = if events.is_empty() && usage.is_empty() {
+            (Ok(()), first.await)
+        } else {
+            tokio::join!(self.log.append(events, usage), first)
+        };
+        recorded?;
+        let mut shown = String::new();
+        let mut held_back = String::new();
+        loop {
+            match next {
+                Err(input) => return Ok(input),
+                Ok(Some(Ok(StreamEvent::Text(text)))) if self.streams => {
+                    let text = if shown.is_empty() { self.after_gap(text) } else { text };
+                    self.run.shown(&text);
+                    shown.push_str(&text);
+                    self.tell(RunEvent::Text(text)).await;
+                }
+                Ok(Some(Ok(StreamEvent::Text(text)))) => held_back.push_str(&text),
+                Ok(Some(Ok(StreamEvent::Thought(text)))) => self.tell(RunEvent::Thought(text)).await,
+                // Told once it is run.
+                Ok(Some(Ok(StreamEvent::ToolCall(_)))) => {}
+                Ok(Some(Ok(StreamEvent::Done(reply)))) => {
+                    let is_kept = !matches!(reply.finish, llm_api::Finish::Malformed { .. });
+                    if !held_back.is_empty() && is_kept {
+                        let text = self.after_gap(held_back);
+                        self.run.shown(&text);
+                        self.tell(RunEvent::Text(text)).await;
+                    }
+                    self.report.emulated |= reply.emulated;
+                    return Ok(Input::Answered(reply));
+                }
+                Ok(Some(Err(error))) => return Ok(Input::Failed { error, shown }),
+                Ok(None) => {
+                    let error = LlmError::CutStream { usage: llm_api::Usage::default() };
+                    return Ok(Input::Failed { error, shown });
+                }
+            }
+            next = tokio::select! {
+                event = stream.next() => Ok(event),
+                input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => Err(input),
+            };
+        }
+    }
+
+    /// Each step's text is a paragraph of its own.
+    fn after_gap(&self, text: String) -> String {
+        if self.run.answer().is_empty() { text } else { format!("\n\n{text}") }
+    }
+
+    async fn note_dropped(&mut self, adjustments: &[Adjustment]) {
+        let names: Vec<_> = adjustments
+            .iter()
+            .filter_map(|adjustment| match adjustment {
+                Adjustment::ParameterDropped { name } => Some(*name),
+                _ => None,
+            })
+            .filter(|name| !self.report.dropped.contains(name))
+            .collect();
+        if !names.is_empty() {
+            self.report.dropped.extend(&names);
+            self.tell(RunEvent::Dropped(names)).await;
+        }
+    }
+
+    fn request(&self, call: &ModelCall) -> Request {
+        let history = self.run.history();
+        let mut turns = history.turns().to_vec();
+        turns.extend(call.note.map(Turn::user));
+        let settings = &self.settings;
+        Request {
+            model: settings.model.clone(),
+            system: Some(prompt::system(history.system(), !self.run.catalog().is_empty())),
+            turns,
+            tools: self.run.catalog().definitions(),
+            tool_choice: call.tool_choice.clone(),
+            max_output_tokens: settings.max_output_tokens,
+            temperature: settings.temperature,
+            top_p: settings.top_p,
+            stop: settings.stop.clone(),
+            seed: settings.seed,
+            thinking: settings.thinking,
+            response_format: settings.response_format.clone(),
+            cached_content: None,
+            rebuild_history: call.rebuild_history,
+        }
+    }
+
+    /// Calls are made by a future of their own, so that several can be under way.
+    fn call_tool(
+        &self,
+        call: PlannedCall,
+    ) -> std::pin::Pin<Box<dyn Future<Output = (PlannedCall, ToolOutcome, Duration)> + Send>> {
+        let (tools, principal, deadline) = (self.runner.tools.clone(), self.principal.clone(), self.deadline);
+        let stop = self.stop_reads.clone();
+        let span = info_span!(
+            "execute_tool",
+            otel.name = format!("execute_tool {}", call.tool),
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = %call.tool,
+            gen_ai.tool.call.id = %call.call.id,
+            gen_ai.tool.r#type = "function",
+            error.r#type = tracing::field::Empty,
+        );
+        let in_span = span.clone();
+        let work = async move {
+            let began = Instant::now();
+            let request = ToolRequest {
+                tool: &call.tool,
+                arguments: &call.call.arguments,
+                writes: call.writes,
+                ask: call.ask,
+                approved: call.approved.as_ref(),
+            };
+            let answered = tools.call(&request, &principal, deadline);
+            // A change that was sent runs to its end, whoever leaves.
+            let outcome = if call.writes {
+                answered.await
+            } else {
+                tokio::select! {
+                    outcome = answered => outcome,
+                    () = stop.cancelled() => ToolOutcome::NotDone { why: "this was interrupted; nothing was changed".to_owned() },
+                }
+            };
+            if !matches!(outcome, ToolOutcome::Ok { .. } | ToolOutcome::Asks(_)) {
+                span.record("error.type", "tool_error");
+            }
+            (call, outcome, began.elapsed())
+        };
+        Box::pin(work.instrument(in_span))
+    }
+
+    async fn tool_ended(&mut self, call: &PlannedCall, outcome: ToolOutcome, took: Duration) -> Input {
+        let (status, shown) = match &outcome {
+            ToolOutcome::Ok { content, emulated } => {
+                self.report.emulated |= emulated;
+                (ToolStatus::Ok, preview(content))
+            }
+            ToolOutcome::Error { content } => (ToolStatus::Error, preview(content)),
+            ToolOutcome::NotDone { why } => (ToolStatus::Error, preview(&Value::from(why.as_str()))),
+            ToolOutcome::Unknown { why } => (ToolStatus::Unknown, (*why).to_owned()),
+            ToolOutcome::Asks(pending) => {
+                (ToolStatus::Declined, preview(&Value::from(pending.summary.as_str())))
+            }
+        };
+        let is_question = matches!(outcome, ToolOutcome::Asks(_));
+        stats::tool_call(&call.tool, if is_question { "asks" } else { status.as_str() }, took);
+        let step = StepView {
+            kind: "tool_call",
+            id: call.call.id.clone(),
+            name: call.tool.clone(),
+            arguments: call.call.arguments.clone(),
+            status: if is_question { "awaiting_approval" } else { status.as_str() },
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            result_preview: shown,
+        };
+        self.report.steps.push(step.clone());
+        if !is_question {
+            self.tell(RunEvent::ToolFinished(step)).await;
+        }
+        Input::ToolEnded { call: call.index, outcome, took }
+    }
+
+    /// Who left does not hear it, nor who does not read until the run's time is over.
+    async fn tell(&self, event: RunEvent) {
+        tokio::select! {
+            biased;
+            _ = self.out.send(event) => {}
+            () = self.left.cancelled() => {}
+            () = sleep_until(self.deadline) => {}
+        }
+    }
+
+    /// The usage of a step as it is stored and shown.
+    fn price(&mut self, usage: Option<StepUsage>) -> Vec<UsageRecord> {
+        let Some(StepUsage { attempt, usage, emulated, .. }) = usage else { return Vec::new() };
+        let now = SystemTime::now();
+        let cost = cost::of(&self.settings.model, &usage, now);
+        stats::tokens(&self.settings.model, &usage, cost);
+        self.report.usage.push(UsageView { usage, cost_nano_usd: cost });
+        vec![UsageRecord {
+            run_id: self.report.run.clone(),
+            step: attempt,
+            session_id: self.report.session.clone(),
+            key_id: self.principal.key_id.to_string(),
+            model: self.settings.model.clone(),
+            at: now,
+            input_fresh: usage.input_fresh,
+            input_cached: usage.input_cached,
+            input_cache_write: usage.input_cache_write,
+            tool_prompt: usage.tool_prompt,
+            output_text: usage.output_text,
+            output_reasoning: usage.output_reasoning,
+            estimated: usage.estimated,
+            emulated,
+            cost_nano_usd: cost.unwrap_or(0),
+        }]
+    }
+}
+
+/// Waits until the run has to end: the client left, somebody else took the session, or time is up. Each is told once.
+async fn gone(
+    left: &CancellationToken,
+    lost: &CancellationToken,
+    deadline: Instant,
+    has_left: bool,
+    is_late: bool,
+) -> Input {
+    tokio::select! {
+        () = left.cancelled(), if !has_left => Input::Left,
+        () = lost.cancelled(), if !has_left => Input::Left,
+        () = sleep_until(deadline), if !is_late => Input::TimeUp,
+        else => std::future::pending().await,
+    }
+}

@@ -1,0 +1,188 @@
+//! Sessions: a conversation from its events, and the right to work on it.
+
+mod holder;
+mod lease;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use service_kit::auth::Principal;
+use service_kit::{ApiError, ErrorCode};
+use storage::{EventRecord, SessionRecord, SessionStore, StorageError, UsageRecord};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::events::Event;
+use crate::turn::History;
+pub(crate) use lease::Held;
+
+/// Events are read in pages of this size.
+const PAGE: u32 = 500;
+/// How often old sessions are looked for, and how many are removed at a time.
+const PURGE_EVERY: Duration = Duration::from_secs(600);
+const PURGE_AT_ONCE: u32 = 500;
+/// Sessions that are looked through for one that a client without a session means.
+const SEARCH: u32 = 100;
+
+/// The sessions of this service. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    pub(crate) store: Arc<dyn SessionStore>,
+    /// Names this process among those that share the store.
+    holder: Arc<str>,
+    /// Sessions with a run in this process, and that run's id.
+    running: Arc<Mutex<HashMap<String, String>>>,
+}
+
+/// A session that this process works on.
+pub(crate) struct OpenSession {
+    pub id: String,
+    pub history: History,
+    log: Log,
+    pub lease: Held,
+}
+
+/// The end of a session's events, where more are appended.
+pub(crate) struct Log {
+    store: Arc<dyn SessionStore>,
+    session: String,
+    last_seq: u64,
+}
+
+impl Sessions {
+    pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
+        Self { store, holder: holder::name().into(), running: Arc::default() }
+    }
+
+    /// Makes a session with an id of ours, or of the caller's.
+    pub(crate) async fn create(
+        &self,
+        owner: &Principal,
+        id: Option<String>,
+        metadata: Value,
+    ) -> Result<SessionRecord, ApiError> {
+        let now = SystemTime::now();
+        let record = SessionRecord {
+            id: id.unwrap_or_else(|| Uuid::now_v7().to_string()),
+            owner: owner.key_id.to_string(),
+            metadata,
+            created_at: now,
+            updated_at: now,
+            last_seq: 0,
+        };
+        match self.store.create(&record).await {
+            Ok(()) => Ok(record),
+            // Somebody else's, or made a moment ago by a request of the same caller.
+            Err(StorageError::Exists { .. }) => self.find(owner, &record.id).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One of the caller's own sessions. Others' are as good as not there.
+    pub(crate) async fn find(&self, owner: &Principal, id: &str) -> Result<SessionRecord, ApiError> {
+        let found = self.store.find(id).await?;
+        found.filter(|session| *session.owner == *owner.key_id).ok_or_else(no_such_session)
+    }
+
+    /// Begins work on a session: nobody else may until the lease is given back.
+    pub(crate) async fn open(&self, record: SessionRecord, run: &str) -> Result<OpenSession, ApiError> {
+        let lease = Held::take(self, &record.id, run).await?;
+        let (history, last_seq) = match self.read(&record).await {
+            Ok(read) => read,
+            Err(error) => {
+                lease.give_back().await;
+                return Err(error);
+            }
+        };
+        let log = Log { store: self.store.clone(), session: record.id.clone(), last_seq };
+        Ok(OpenSession { id: record.id, history, log, lease })
+    }
+
+    /// The conversation, and the number of its latest event.
+    pub(crate) async fn read(&self, record: &SessionRecord) -> Result<(History, u64), ApiError> {
+        let mut history = History::default();
+        let mut last_seq = 0;
+        loop {
+            let page = self.store.events(&record.id, last_seq, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            for event in page {
+                last_seq = event.seq;
+                history.apply(&understand(event)?);
+            }
+            if is_last {
+                return Ok((history, last_seq));
+            }
+        }
+    }
+
+    /// The caller's session of late for which `is_meant` holds, the latest first.
+    pub(crate) async fn search(
+        &self,
+        owner: &Principal,
+        since: SystemTime,
+        is_meant: impl Fn(&History) -> bool,
+    ) -> Result<Option<SessionRecord>, ApiError> {
+        let sessions = self.store.list(&owner.key_id, None, SEARCH).await?;
+        for session in sessions.into_iter().filter(|session| session.updated_at >= since) {
+            let (history, _) = self.read(&session).await?;
+            if is_meant(&history) {
+                return Ok(Some(session));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes sessions that were not used for `life`, now and then, until the process ends.
+    pub(crate) async fn purge_old(self, life: Duration, stop: service_kit::serve::Shutdown) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(PURGE_EVERY) => {}
+                () = stop.requested() => return,
+            }
+            let Some(before) = SystemTime::now().checked_sub(life) else { continue };
+            match self.store.purge(before, PURGE_AT_ONCE).await {
+                Ok(0) => {}
+                Ok(count) => info!(sessions = count, "removed {count} sessions that nobody used any more"),
+                Err(error) => warn!("old sessions were not removed: {error}"),
+            }
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenSession {
+    /// The parts that a run needs apart from each other.
+    pub(crate) fn into_parts(self) -> (History, Log, Held) {
+        (self.history, self.log, self.lease)
+    }
+}
+
+impl Log {
+    pub(crate) async fn append(
+        &mut self,
+        events: &[Event],
+        usage: &[UsageRecord],
+    ) -> Result<(), StorageError> {
+        let events: Vec<_> = events.iter().map(Event::store).collect();
+        self.last_seq = self.store.append(&self.session, self.last_seq, &events, usage).await?;
+        Ok(())
+    }
+}
+
+/// An event of the store, in this version's words.
+pub(crate) fn understand(event: EventRecord) -> Result<Event, ApiError> {
+    Event::read(event).map_err(|error| {
+        ApiError::new(ErrorCode::Internal, "this session was written by another version and cannot be read")
+            .caused_by(error)
+    })
+}
+
+pub(crate) fn no_such_session() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "there is no such session")
+        .openai("invalid_request_error", "session_not_found")
+}
