@@ -54,6 +54,12 @@ impl Postgres {
         PASSWORD
     }
 
+    /// Executes SQL as an administrator would, with `psql`.
+    pub fn execute(&self, sql: &str) {
+        let mut psql = Command::new(Programs::find().directory.join("psql"));
+        output(psql.args([&self.url(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]));
+    }
+
     /// Ends the server as a crash does: nothing is tidied up, and the next start recovers from the log.
     pub fn kill(&mut self) {
         self.server.end("QUIT");

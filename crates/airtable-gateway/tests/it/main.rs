@@ -9,4 +9,5 @@ mod faults;
 mod own;
 mod process;
 mod rights;
+mod stores;
 mod support;

@@ -60,6 +60,57 @@ fn it_starts_answers_probes_and_ends_in_order() {
     assert_eq!(running.stop(), Some(0));
 }
 
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Takes the half minute that it is about.
+#[test]
+fn a_configured_store_that_does_not_come_is_waited_for_and_then_ends_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut redis = test_servers::Redis::start();
+    redis.kill();
+    let settings = [
+        ("AIRTABLE_GATEWAY_LISTEN", "127.0.0.1:0"),
+        ("AIRTABLE_TOKEN", "patX.y"),
+        ("REDIS_URL", &redis.url()),
+    ];
+    let mut running = Running(gateway(dir.path(), &[], &settings).stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let begun = std::time::Instant::now();
+    let line = log.find(|line| line.contains("http://")).unwrap();
+    let address = line.split("http://").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(get(address, "/health").starts_with("HTTP/1.1 200"));
+    assert!(get(address, "/ready").starts_with("HTTP/1.1 503"));
+    let rest = log.collect::<Vec<_>>().join("\n");
+    assert_eq!(running.0.wait().unwrap().code(), Some(1));
+    assert!((25..60).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!(rest.contains("Redis at 127.0.0.1:") && rest.contains("cannot be used"), "{rest}");
+    assert!(!rest.contains(redis.password()), "{rest}");
+}
+
+#[test]
+fn a_database_of_a_newer_version_ends_the_process_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let postgres = test_servers::Postgres::start();
+    let newer =
+        "CREATE SCHEMA pyairtable; CREATE TABLE pyairtable.schema_version AS SELECT 99::bigint AS version";
+    postgres.execute(newer);
+    let settings = [
+        ("AIRTABLE_GATEWAY_LISTEN", "127.0.0.1:0"),
+        ("AIRTABLE_TOKEN", "patX.y"),
+        ("DATABASE_URL", &postgres.url()),
+    ];
+    let ended = gateway(dir.path(), &[], &settings).output().unwrap();
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{log}");
+    assert!(log.contains("version 99") && !log.contains(postgres.password()), "{log}");
+}
+
 #[test]
 fn wrong_settings_are_told_all_at_once_with_code_78() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,5 +11,6 @@ mod own_routes;
 mod process;
 mod rights;
 mod settings;
+mod stores;
 mod support;
 mod twins;

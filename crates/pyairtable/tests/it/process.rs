@@ -12,21 +12,21 @@ use tokio::process::{Child, Command};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Ports {
-    gateway: SocketAddr,
-    emulator: SocketAddr,
+pub(crate) struct Ports {
+    pub(crate) gateway: SocketAddr,
+    pub(crate) emulator: SocketAddr,
 }
 
 impl Ports {
     /// Free a moment ago; the listeners are held together so that they differ.
-    fn free() -> Self {
+    pub(crate) fn free() -> Self {
         let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let [gateway, emulator] = listeners.map(|listener| listener.local_addr().unwrap());
         Self { gateway, emulator }
     }
 }
 
-fn pyairtable(data: &Path, arguments: &[&str], settings: &[(&str, String)]) -> Command {
+pub(crate) fn pyairtable(data: &Path, arguments: &[&str], settings: &[(&str, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pyairtable"));
     command
         .args(arguments)
@@ -62,7 +62,7 @@ fn up(data: &Path, ports: &Ports) -> Command {
     pyairtable(data, &["up"], &settings)
 }
 
-async fn until_ready(ports: &Ports) {
+pub(crate) async fn until_ready(ports: &Ports) {
     for address in [ports.gateway, ports.emulator] {
         eventually("ready", || async {
             let answer = Client::new(address, "").try_send(Call::get("/ready")).await.ok()?;
@@ -72,7 +72,7 @@ async fn until_ready(ports: &Ports) {
     }
 }
 
-fn only_key(printed: &str) -> String {
+pub(crate) fn only_key(printed: &str) -> String {
     let mut keys: Vec<&str> = printed
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
         .filter(|word| word.starts_with("pya_live_"))
@@ -83,14 +83,14 @@ fn only_key(printed: &str) -> String {
     keys[0].to_owned()
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("running");
     // The shell's own `kill`: a bare machine has no program of that name.
     let sent = std::process::Command::new("sh").args(["-c", &format!("kill {name} {pid}")]).status();
     assert!(sent.unwrap().success());
 }
 
-async fn ended(child: Child) -> std::process::Output {
+pub(crate) async fn ended(child: Child) -> std::process::Output {
     tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the process ends").unwrap()
 }
 

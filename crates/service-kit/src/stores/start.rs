@@ -17,7 +17,7 @@ use crate::serve::Shutdown;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one attempt may take; a change of the schema takes a while.
-const ATTEMPT: Duration = Duration::from_secs(120);
+const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// Between two attempts.
 const TRY_EVERY: Duration = Duration::from_millis(500);
@@ -126,5 +126,63 @@ async fn reach(part: Part, deadline: Instant) -> Result<(), NotStarted> {
             info!("waiting for {}: {cause}", part.name);
         }
         sleep(TRY_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Can be reached at the given attempt; 0: never.
+    fn part(name: &'static str, succeeds_at: u32) -> Part {
+        let attempts = AtomicU32::new(0);
+        Part::new("Store", &name, move || {
+            let succeeds = attempts.fetch_add(1, Ordering::Relaxed) + 1 == succeeds_at;
+            async move { if succeeds { Ok(()) } else { Err(StorageError::Unavailable { what: "it" }) } }
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stores_that_come_a_little_later_are_waited_for() {
+        let (begun, shutdown) = (Instant::now(), Shutdown::manual());
+        let start = Start::of(vec![part("a:1", 1), part("b:1", 5)], shutdown.clone());
+        assert!(start.is_finished().is_err());
+        start.finished().await.unwrap();
+        assert!(start.is_finished().is_ok() && !shutdown.is_requested());
+        assert_eq!(begun.elapsed(), 4 * TRY_EVERY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_come_ends_the_process_with_its_name() {
+        let (begun, shutdown) = (Instant::now(), Shutdown::manual());
+        let start = Start::of(vec![part("a:1", 1), part("b:1", 0)], shutdown.clone());
+        let error = start.finished().await.unwrap_err().to_string();
+        assert_eq!(error, "Store at b:1 cannot be used: it cannot be used yet");
+        assert_eq!(begun.elapsed(), PATIENCE);
+        assert!(shutdown.is_requested());
+        assert_eq!(shutdown.failure(), Some(&*error));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_is_not_waited_for_longer() {
+        let shutdown = Shutdown::manual();
+        let hangs = Part::new("Store", &"a:1", std::future::pending);
+        assert!(Start::of(vec![hangs], shutdown).finished().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_is_told_to_stop_waits_no_longer() {
+        let shutdown = Shutdown::manual();
+        let start = Start::of(vec![part("a:1", 0)], shutdown.clone());
+        shutdown.request();
+        assert!(start.finished().await.is_err());
+        assert_eq!(shutdown.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn without_stores_elsewhere_there_is_nothing_to_wait_for() {
+        assert!(Start::of(Vec::new(), Shutdown::manual()).is_finished().is_ok());
     }
 }

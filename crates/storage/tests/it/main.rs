@@ -9,6 +9,7 @@ mod cache;
 mod claims;
 mod generations;
 mod keys;
+mod killed_writer;
 mod postgres_server;
 mod redis_server;
 mod sessions;
