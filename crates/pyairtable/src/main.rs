@@ -1,6 +1,7 @@
 //! The `pyairtable` command: starts everything in one process, checks a running system, manages API keys.
 
 mod banner;
+mod chat;
 mod doctor;
 mod expiry;
 mod keys;
@@ -32,6 +33,8 @@ enum Command {
         #[arg(long, value_name = "FILE.json")]
         seed: Option<PathBuf>,
     },
+    /// Ask questions about bases, and order changes, in words.
+    Chat(chat::Arguments),
     /// Check each service, store and upstream, and say what to do about what is wrong.
     Doctor,
     /// Manage API keys.
@@ -43,6 +46,7 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command.unwrap_or(Command::Up { seed: None }) {
         Command::Up { seed } => up::run(seed.as_deref()).await,
+        Command::Chat(arguments) => chat::run(arguments).await,
         Command::Doctor => doctor::run().await,
         Command::Keys(command) => keys::run(command).await,
     };

@@ -58,7 +58,7 @@ async fn ask(client: HttpClient, request: Request<outbound::OutBody>) -> Result<
 }
 
 /// The cause that a person can act on, such as "Connection refused".
-fn innermost(error: &dyn std::error::Error) -> &dyn std::error::Error {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> &dyn std::error::Error {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) stores: StoreSettings,
     /// Where a running gateway is looked for.
     pub(crate) gateway_url: String,
+    /// Where a running orchestrator is looked for.
+    pub(crate) chat_url: String,
     /// Where the emulated Airtable is looked for; `None`: Airtable is not emulated by `up`.
     pub(crate) emulator: Option<SocketAddr>,
     /// What the tools present; without it, the local key's file.
@@ -31,12 +33,14 @@ impl Settings {
         let data_dir = env.optional::<PathBuf>("DATA_DIR");
         let stores = StoreSettings::read(env);
         let gateway_url = env.optional::<String>("AIRTABLE_GATEWAY_URL");
+        let chat_url = env.optional::<String>("LLM_ORCHESTRATOR_URL");
         let emulator = env.optional::<SocketAddr>("AIRTABLE_EMULATOR_LISTEN");
         let api_key = env.optional_secret("PYAIRTABLE_API_KEY");
         Some(Self {
             stores: stores?,
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
             gateway_url: gateway_url.unwrap_or_else(|| "http://127.0.0.1:8002".to_owned()),
+            chat_url: chat_url.unwrap_or_else(|| "http://127.0.0.1:8003".to_owned()),
             emulator: is_emulated
                 .then(|| on_this_machine(emulator.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8902))))),
             api_key,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
 mod bad_luck;
+mod chat;
 mod corpus;
 mod freshness;
 mod load;

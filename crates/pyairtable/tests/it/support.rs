@@ -1,6 +1,7 @@
 //! What the system tests share: a running emulator and gateway, a client, raw bytes, and waiting.
 
 pub(crate) mod client;
+pub(crate) mod orchestrator;
 pub(crate) mod raw;
 pub(crate) mod scripted;
 pub(crate) mod seeds;
