@@ -14,6 +14,8 @@ pub(crate) struct Argument {
     /// Shown to models; empty where the name says it all.
     pub(crate) about: &'static str,
     pub(crate) is_required: bool,
+    /// Taken without being advertised: what a model can do without.
+    pub(crate) is_hidden: bool,
 }
 
 /// The type of an argument.
@@ -43,11 +45,16 @@ pub(crate) struct Arguments(Map<String, Value>);
 
 impl Argument {
     pub(crate) const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, aliases: &[], kind, about, is_required: false }
+        Self { name, aliases: &[], kind, about, is_required: false, is_hidden: false }
     }
 
     pub(crate) const fn required(mut self) -> Self {
         self.is_required = true;
+        self
+    }
+
+    pub(crate) const fn hidden(mut self) -> Self {
+        self.is_hidden = true;
         self
     }
 
@@ -195,10 +202,12 @@ impl Arguments {
     }
 }
 
-/// The advertised schema of these arguments.
+/// The advertised schema of these arguments. That no others are taken is left unsaid: it is said where it happens, and
+/// every byte here is in each conversation's context.
 pub(crate) fn input_schema(arguments: &[Argument]) -> Map<String, Value> {
+    let shown = arguments.iter().filter(|argument| !argument.is_hidden);
     let properties: Map<String, Value> =
-        arguments.iter().map(|argument| (argument.name.to_owned(), argument.schema())).collect();
+        shown.map(|argument| (argument.name.to_owned(), argument.schema())).collect();
     let required: Vec<&str> = arguments.iter().filter(|a| a.is_required).map(|a| a.name).collect();
     let mut schema = Map::new();
     schema.insert("type".to_owned(), json!("object"));
@@ -206,7 +215,6 @@ pub(crate) fn input_schema(arguments: &[Argument]) -> Map<String, Value> {
     if !required.is_empty() {
         schema.insert("required".to_owned(), json!(required));
     }
-    schema.insert("additionalProperties".to_owned(), json!(false));
     schema
 }
 

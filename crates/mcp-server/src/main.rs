@@ -75,12 +75,13 @@ async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     config.shutdown = Shutdown::on_signal()?;
     if config.transport == Transport::Stdio {
         serve_stdio(config).await?;
-        return Ok(ExitCode::SUCCESS);
+        // A read of standard input that is not a pipe cannot be called off; the runtime would wait for it.
+        std::process::exit(0);
     }
     let shutdown = config.shutdown.clone();
     let listener = bind(config.listen, LISTEN).await?;
     let router = app(config).await?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    serve(listener, router, Limits::default(), shutdown).await;
-    Ok(ExitCode::SUCCESS)
+    serve(listener, router, Limits::default(), shutdown.clone()).await;
+    Ok(shutdown.exit_code())
 }

@@ -27,8 +27,10 @@ pub async fn serve_stdio(config: Config) -> Result<(), StartError> {
     let gateway = Gateway::new(config.gateway.clone())?;
     let sealer = Sealer::new(Secret::fixed(random()?));
     let server = McpServer::new(gateway, Callers::One(Credential::Key(key)), sealer, Arc::<Once>::default());
-    let running =
-        server.serve(rmcp::transport::stdio()).await.map_err(|error| StartError::Stdio(error.into()))?;
+    let running = server
+        .serve(rmcp::transport::stdio_pipes())
+        .await
+        .map_err(|error| StartError::Stdio(error.into()))?;
     let stop = running.cancellation_token();
     let shutdown = config.shutdown.clone();
     tokio::spawn(async move {

@@ -47,17 +47,22 @@ enum Effect {
     Changes,
 }
 
-const BASE: Argument = Argument::new("base", Kind::Text, "Id or name").or(&["base_id"]);
-const TABLE: Argument = Argument::new("table", Kind::Text, "Id or name").or(&["table_id"]).required();
+const BASE: Argument = Argument::new("base", Kind::Text, "").or(&["base_id", "baseId"]);
+const TABLE: Argument = Argument::new("table", Kind::Text, "").or(&["table_id", "tableId"]).required();
 const FIELDS: Argument = Argument::new("fields", Kind::Texts, "Default all");
-const FILTER: Argument =
-    Argument::new("filter", Kind::Text, "Airtable formula, e.g. AND({State}=\"Open\",{Amount}>10)")
-        .or(&["filter_by_formula", "filterByFormula"]);
+const FILTER: Argument = Argument::new("filter", Kind::Text, "Formula: AND({State}=\"Open\",{Amount}>10)")
+    .or(&["filter_by_formula", "filterByFormula"]);
 const VIEW: Argument = Argument::new("view", Kind::Text, "");
 const FORMAT: Argument = Argument::new("format", Kind::OneOf(FORMATS), "");
+const RECORDS: Argument = Argument::new("records", Kind::Objects, "Each {field: value}");
+const TYPECAST: Argument = Argument::new("typecast", Kind::Flag, "Convert values, add choices");
+const PREVIEW: Argument = Argument::new("preview", Kind::Flag, "");
+const CONFIRM: Argument = Argument::new("confirm", Kind::Text, "Token of an agreed preview");
+const RECORD_ID: Argument = Argument::new("record_id", Kind::Text, "").or(&["recordId"]);
+const RECORD_IDS: Argument = Argument::new("record_ids", Kind::Texts, "").or(&["recordIds", "ids"]);
 
-static LIST_TABLES: [Argument; 1] = [BASE];
-static DESCRIBE_TABLE: [Argument; 2] = [BASE, TABLE];
+static LIST_TABLES: [Argument; 1] = [Argument { about: "Id or name", ..BASE }];
+static DESCRIBE_TABLE: [Argument; 2] = [BASE, Argument { about: "Id or name", ..TABLE }];
 static LIST_RECORDS: [Argument; 9] = [
     BASE,
     TABLE,
@@ -71,55 +76,40 @@ static LIST_RECORDS: [Argument; 9] = [
         "page_size",
         "pageSize",
     ]),
-    Argument::new("cursor", Kind::Text, "From the answer before").or(&["offset"]),
+    Argument::new("cursor", Kind::Text, "").or(&["offset"]),
     FORMAT,
 ];
-static GET_RECORD: [Argument; 4] =
-    [BASE, TABLE, Argument::new("record_id", Kind::Text, "").or(&["recordId", "id"]).required(), FIELDS];
-
 static SEARCH_RECORDS: [Argument; 6] = [
     BASE,
-    Argument::new("table", Kind::Text, "Default all").or(&["table_id"]),
-    Argument::new("query", Kind::Text, "Words, or a \"phrase\"").required(),
-    FIELDS,
+    Argument { is_required: false, about: "Default all", ..TABLE },
+    Argument::new("query", Kind::Text, "Words or \"a phrase\"").required(),
+    Argument { about: "", ..FIELDS },
     Argument::new("limit", Kind::Integer { least: 1, most: search::MOST }, "Default 50").or(&[
         "max_results",
         "max_records",
         "maxRecords",
     ]),
-    FORMAT,
+    FORMAT.hidden(),
 ];
+static GET_RECORD: [Argument; 4] = [BASE, TABLE, RECORD_ID.required(), FIELDS];
 static AGGREGATE_RECORDS: [Argument; 7] = [
     BASE,
     TABLE,
     Argument::new(
         "metrics",
         Kind::Metrics,
-        "count, count(F), distinct(F), sum(F), avg(F), min(F), max(F). Default count",
+        "count, or count, distinct, sum, avg, min, max as in sum(Amount)",
     ),
-    Argument::new(
-        "group_by",
-        Kind::Texts,
-        "Fields; dates as \"Due:month\" (day, week, month, quarter, year)",
-    )
-    .or(&["groupBy"]),
+    Argument::new("group_by", Kind::Texts, "Field, or Date:day, week, month, quarter, year").or(&["groupBy"]),
     FILTER,
     VIEW,
-    FORMAT,
+    FORMAT.hidden(),
 ];
-
-const RECORDS: Argument = Argument::new("records", Kind::Objects, "Field names to values");
-const TYPECAST: Argument = Argument::new("typecast", Kind::Flag, "Let Airtable convert values, add choices");
-const PREVIEW: Argument = Argument::new("preview", Kind::Flag, "Only show what would change");
-const CONFIRM: Argument = Argument::new("confirm", Kind::Text, "Token of the preview the user agreed to");
-const RECORD_ID: Argument = Argument::new("record_id", Kind::Text, "").or(&["recordId"]);
-const RECORD_IDS: Argument = Argument::new("record_ids", Kind::Texts, "").or(&["recordIds", "ids"]);
-
 static CREATE_RECORDS: [Argument; 7] = [
     BASE,
     TABLE,
     RECORDS,
-    Argument::new("fields", Kind::Object, "For one record"),
+    Argument::new("fields", Kind::Object, "Instead, for one"),
     TYPECAST,
     PREVIEW,
     CONFIRM,
@@ -127,10 +117,10 @@ static CREATE_RECORDS: [Argument; 7] = [
 static UPDATE_RECORDS: [Argument; 9] = [
     BASE,
     TABLE,
-    Argument::new("records", Kind::Objects, "Each {id, fields}"),
+    Argument::new("records", Kind::Objects, "Each {id, fields}; or:"),
     RECORD_ID,
     RECORD_IDS,
-    Argument::new("fields", Kind::Object, "With record_id(s): what to set"),
+    Argument::new("fields", Kind::Object, ""),
     TYPECAST,
     PREVIEW,
     CONFIRM,
@@ -146,7 +136,7 @@ static UPSERT_RECORDS: [Argument; 7] = [
     PREVIEW,
     CONFIRM,
 ];
-static DELETE_RECORDS: [Argument; 6] = [BASE, TABLE, RECORD_IDS, RECORD_ID, PREVIEW, CONFIRM];
+static DELETE_RECORDS: [Argument; 6] = [BASE, TABLE, RECORD_IDS, RECORD_ID.hidden(), PREVIEW, CONFIRM];
 
 impl Tool {
     pub(crate) const ALL: [Self; 11] = [
@@ -201,29 +191,23 @@ impl Tool {
 
     fn description(self) -> &'static str {
         match self {
-            Self::ListBases => "The Airtable bases within reach.",
-            Self::ListTables => "The tables of a base.",
-            Self::DescribeTable => {
-                "Fields (types, choices, links) and views of a table. Call it before filtering or writing."
-            }
-            Self::ListRecords => {
-                "Records of a table, filtered and sorted. For counts and sums use aggregate_records instead."
-            }
-            Self::SearchRecords => {
-                "Records that have all the words, in any text of one table or of all tables."
-            }
-            Self::GetRecord => "One record with all its cells.",
+            Self::ListBases => "Airtable bases within reach. All things can be named by name or id.",
+            Self::ListTables => "Tables of a base.",
+            Self::DescribeTable => "Fields (types, choices, links) and views of a table.",
+            Self::ListRecords => "Records of a table. To count or sum use aggregate_records.",
+            Self::SearchRecords => "Records with these words in any text, of one table or all.",
+            Self::GetRecord => "One record, whole.",
             Self::AggregateRecords => {
-                "Counts, sums, averages, extremes of all matching records, overall and per group. Exact and complete."
+                "Exact counts, sums, averages, extremes over all matching records, overall and by group."
             }
-            Self::CreateRecords => "Create up to 1000 records. Linked records by id or name.",
+            Self::CreateRecords => "Create up to 1000 records. Links by id or name.",
             Self::UpdateRecords => {
-                "Change cells of up to 1000 records; others stay, null clears. More than ten need the user's word."
+                "Set cells of up to 1000 records; null clears. Over 10 need the user's word."
             }
             Self::UpsertRecords => {
-                "Update the records that match in the merge_on fields, create the others. More than ten need the user's word."
+                "Update records that match in merge_on, create the rest. Over 10 need the user's word."
             }
-            Self::DeleteRecords => "Delete records. Always needs the user's word.",
+            Self::DeleteRecords => "Delete records. Needs the user's word.",
         }
     }
 
@@ -247,8 +231,8 @@ impl Tool {
     fn result(self) -> (&'static [(&'static str, &'static str)], usize) {
         match self {
             Self::ListBases => (&[("bases", "objects")], 1),
-            Self::ListTables => (&[("tables", "objects"), ("base", "string")], 2),
-            Self::DescribeTable => (&[("fields", "objects"), ("views", "objects"), ("name", "string")], 3),
+            Self::ListTables => (&[("tables", "objects")], 1),
+            Self::DescribeTable => (&[("fields", "objects"), ("name", "string")], 2),
             Self::ListRecords => (
                 &[
                     ("records", "objects"),
@@ -258,22 +242,16 @@ impl Tool {
                 ],
                 2,
             ),
-            Self::SearchRecords => {
-                (&[("matches", "objects"), ("searched", "objects"), ("complete", "boolean")], 3)
-            }
+            Self::SearchRecords => (&[("matches", "objects"), ("complete", "boolean")], 2),
             Self::GetRecord => (&[("record", "object")], 1),
             Self::AggregateRecords => (
                 &[("groups", "objects"), ("totals", "object"), ("rows", "integer"), ("complete", "boolean")],
                 4,
             ),
-            _ => (
-                &[
-                    ("status", "string"),
-                    ("count", "integer"),
-                    ("records", "objects"),
-                    ("changes", "objects"),
-                    ("confirm", "string"),
-                ],
+            Self::DeleteRecords => (&[("status", "string"), ("count", "integer"), ("confirm", "string")], 2),
+            Self::CreateRecords => (&[("status", "string"), ("count", "integer"), ("records", "objects")], 2),
+            Self::UpdateRecords | Self::UpsertRecords => (
+                &[("status", "string"), ("count", "integer"), ("records", "objects"), ("confirm", "string")],
                 2,
             ),
         }
