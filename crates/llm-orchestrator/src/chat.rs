@@ -18,7 +18,7 @@ use crate::error;
 use crate::openai::{ChatRequest, Conversation, parse_messages};
 use crate::prompt;
 use crate::runner::{Job, Running, Settings};
-use crate::sessions::{OpenSession, no_such_session};
+use crate::sessions::{OpenSession, no_such_session, session_of_call};
 use crate::state::AppState;
 use crate::turn::{Catalog, History, ToolKind};
 use opening::{Ask, opening};
@@ -141,12 +141,11 @@ async fn session(
             None => {}
         }
     }
-    if !conversation.results.is_empty() {
-        let ids: Vec<_> = conversation.results.iter().map(|(id, _)| id.clone()).collect();
-        let is_meant = |history: &History| history.open().is_some_and(|open| open.is_meant_by(&ids));
-        if let Some(session) = app.sessions.search(principal, since, is_meant).await? {
-            return Ok(session);
-        }
+    if let Some(id) = conversation.results.iter().find_map(|(id, _)| session_of_call(id))
+        && let Some(session) = app.sessions.store.find(&id).await?
+        && *session.owner == *principal.key_id
+    {
+        return Ok(session);
     }
     app.sessions.create(principal, None, metadata(conversation)).await
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_request;
 use llm_api::{Provider, gemini};
 use service_kit::Dialect;
@@ -131,8 +132,12 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
             async move { watch.look() }
         }))
         .openapi(openapi);
-    let routes =
-        router.layer(map_request(routes::accept_old_key_header)).merge(health.router()).with_state(state);
+    let routes = router
+        // The edge has its own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(map_request(routes::accept_old_key_header))
+        .merge(health.router())
+        .with_state(state);
     Ok(with_shared_layers(routes, subtrees(config.turn_timeout), SERVICE))
 }
 

@@ -102,7 +102,7 @@ impl Sessions {
 
     /// The conversation, and the number of its latest event.
     pub(crate) async fn read(&self, record: &SessionRecord) -> Result<(History, u64), ApiError> {
-        let mut history = History::default();
+        let mut history = History::named(call_prefix(&record.id));
         let mut last_seq = 0;
         loop {
             let page = self.store.events(&record.id, last_seq, PAGE).await?;
@@ -180,6 +180,21 @@ pub(crate) fn understand(event: EventRecord) -> Result<Event, ApiError> {
         ApiError::new(ErrorCode::Internal, "this session was written by another version and cannot be read")
             .caused_by(error)
     })
+}
+
+/// What the ids that clients know calls by begin with: they lead back to a session with an id of ours. Clients that chose the
+/// id name the session themselves.
+fn call_prefix(session: &str) -> String {
+    match Uuid::try_parse(session) {
+        Ok(id) => format!("call_{}_", id.simple()),
+        Err(_) => "call_".to_owned(),
+    }
+}
+
+/// The session that a call's id leads to.
+pub(crate) fn session_of_call(id: &str) -> Option<String> {
+    let (session, _) = id.strip_prefix("call_")?.split_once('_')?;
+    Some(Uuid::try_parse(session).ok()?.to_string())
 }
 
 pub(crate) fn no_such_session() -> ApiError {

@@ -310,7 +310,7 @@ impl Run {
             }
             Opening::Results { results, message } => {
                 for (index, call) in self.open_calls() {
-                    let client_id = self.history.open().map(|open| open.client_id(index));
+                    let client_id = self.history.client_id(index);
                     if let Some((_, content)) = results.iter().find(|(id, _)| Some(id) == client_id.as_ref())
                     {
                         let result = result(&call, true, content.clone());
@@ -475,7 +475,7 @@ impl Run {
         let client_calls = self
             .open_calls()
             .into_iter()
-            .filter_map(|(index, call)| Some(ToolCall { id: self.history.open()?.client_id(index), ..call }));
+            .filter_map(|(index, call)| Some(ToolCall { id: self.history.client_id(index)?, ..call }));
         let client_calls = client_calls.collect();
         self.end(Ending { client_calls, ..self.ending(RunStatus::ClientTools) });
     }

@@ -48,7 +48,7 @@ pub(super) fn opening(
         system: system.clone(),
     });
     let ids: Vec<_> = results.iter().map(|(id, _)| id.clone()).collect();
-    if history.open().is_some_and(|open| open.is_meant_by(&ids)) {
+    if history.waits_for(&ids) {
         return Ok(Opening::Results { results, message });
     }
     // A client that names a session and sends what we said last goes on with it. One that says that we said something else
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn results_go_to_the_calls_that_wait_for_them() {
         let history = History::of([said("go"), call()]);
-        let id = history.open().unwrap().client_id(0);
+        let id = history.client_id(0).unwrap();
         let results = json!([
             {"role": "user", "content": "go"},
             {"role": "assistant", "tool_calls": [{"id": id, "function": {"name": "delete_records", "arguments": ""}}]},

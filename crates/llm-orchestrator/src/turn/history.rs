@@ -21,13 +21,16 @@ pub(crate) struct History {
     carried: Option<String>,
     is_tainted: bool,
     last_answer: String,
+    /// What the ids that clients know calls by begin with.
+    prefix: String,
+    model_turns: u32,
 }
 
 /// The latest model turn, while not all of its calls have a result.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenStep {
-    /// The run whose model turn it is.
-    run: String,
+    /// Which turn of the model in its session.
+    number: u32,
     pub(crate) calls: Vec<OpenCall>,
 }
 
@@ -61,11 +64,21 @@ impl History {
         history
     }
 
+    /// An empty conversation. `prefix` is what the ids that clients know calls by begin with.
+    pub(crate) fn named(prefix: String) -> Self {
+        Self { prefix, ..Self::default() }
+    }
+
     /// Adds what happened.
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
             Event::Imported(event) => {
-                *self = Self { last_answer: std::mem::take(&mut self.last_answer), ..Self::default() };
+                *self = Self {
+                    last_answer: std::mem::take(&mut self.last_answer),
+                    prefix: std::mem::take(&mut self.prefix),
+                    model_turns: self.model_turns,
+                    ..Self::default()
+                };
                 self.turns.clone_from(&event.turns);
                 self.system.clone_from(&event.system);
                 // Earlier answers and results may quote cells.
@@ -83,7 +96,7 @@ impl History {
                 self.done.clear();
                 self.carried = None;
             }
-            Event::ModelTurn(event) => self.model_turn(&event.run, &event.turn),
+            Event::ModelTurn(event) => self.model_turn(&event.turn),
             Event::ModelFailed(_) => {}
             Event::ToolStarted(event) => {
                 for call in &event.calls {
@@ -169,6 +182,18 @@ impl History {
         })
     }
 
+    /// The id under which a client knows one of the open calls: unlike the vendor's own, the same in no other session.
+    pub(crate) fn client_id(&self, index: usize) -> Option<String> {
+        let open = self.open.as_ref().filter(|open| index < open.calls.len())?;
+        Some(format!("{}{}_{index}", self.prefix, open.number))
+    }
+
+    /// Whether the open calls are what a client brings results of.
+    pub(crate) fn waits_for(&self, ids: &[String]) -> bool {
+        let calls = self.open.as_ref().map_or(0, |open| open.calls.len());
+        (0..calls).any(|index| self.client_id(index).is_some_and(|id| ids.contains(&id)))
+    }
+
     /// How many turns can be left out from the beginning: about half, up to a message of the user, never the latest one.
     pub(crate) fn trimmable(&self) -> Option<usize> {
         let messages = self.turns.iter().enumerate().skip(1);
@@ -187,7 +212,8 @@ impl History {
         self.exchange = self.turns.len() - 1;
     }
 
-    fn model_turn(&mut self, run: &str, turn: &ModelTurn) {
+    fn model_turn(&mut self, turn: &ModelTurn) {
+        self.model_turns += 1;
         self.close_with("this was not run");
         if turn.parts.is_empty() {
             return;
@@ -202,7 +228,7 @@ impl History {
             .map(|call| OpenCall { call: call.clone(), state: CallState::Waiting })
             .collect();
         if !calls.is_empty() {
-            self.open = Some(OpenStep { run: run.to_owned(), calls });
+            self.open = Some(OpenStep { number: self.model_turns, calls });
         }
     }
 
@@ -241,18 +267,6 @@ impl History {
         self.carried = Some(format!(
             "[a message before this one was refused by the model's provider and left out.{done}]"
         ));
-    }
-}
-
-impl OpenStep {
-    /// The id under which a client knows one of these calls: unlike the vendor's own, the same in no other session.
-    pub(crate) fn client_id(&self, index: usize) -> String {
-        format!("call_{}_{index}", self.run.strip_prefix("run_").unwrap_or(&self.run))
-    }
-
-    /// Whether these calls are what a client brings results of.
-    pub(crate) fn is_meant_by(&self, ids: &[String]) -> bool {
-        (0..self.calls.len()).any(|index| ids.contains(&self.client_id(index)))
     }
 }
 

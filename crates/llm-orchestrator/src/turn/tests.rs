@@ -564,7 +564,7 @@ fn any_opening(kind: u8, history: &History) -> Opening {
         1 if history.asking().is_some() => Opening::Decision { approve: true },
         2 if history.asking().is_some() => Opening::Decision { approve: false },
         3 if history.open().is_some() => {
-            let id = history.open().map(|open| open.client_id(0)).unwrap_or_default();
+            let id = history.client_id(0).unwrap_or_default();
             Opening::Results { results: vec![(id, Value::Null)], message: None }
         }
         _ => message("next"),

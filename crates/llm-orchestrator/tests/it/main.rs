@@ -6,6 +6,8 @@ mod agent;
 mod approvals;
 mod models;
 mod openai;
+mod process;
 mod sessions;
+mod stores;
 mod support;
 mod trouble;

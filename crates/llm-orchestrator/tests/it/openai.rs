@@ -245,3 +245,15 @@ async fn the_predecessors_routes_answer_with_the_cost_and_stream_too() {
     assert_eq!((wrong.status.as_u16(), wrong.header("content-type")), (422, "application/problem+json"));
     assert_eq!(wrong.json()["errors"][0]["pointer"], "/n");
 }
+
+#[tokio::test]
+async fn a_picture_of_some_megabytes_is_taken() {
+    let chat = Orchestrator::start(json!([says("A picture.")])).await;
+    let url = format!("data:image/png;base64,{}", "AAAA".repeat(1_500_000));
+    let parts =
+        json!([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]);
+    assert_eq!(
+        chat.chat(json!({"messages": [{"role": "user", "content": parts}]})).await.ok().text(),
+        "A picture."
+    );
+}

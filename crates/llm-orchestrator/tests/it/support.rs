@@ -58,7 +58,7 @@ impl Orchestrator {
         started
     }
 
-    /// Another one on the same data, as after a restart.
+    /// Another one on the same data: a second replica, or the first after a restart.
     pub(crate) async fn again(&self) -> Self {
         Self {
             address: serve_with(&self.settings, &self.data).await,
@@ -68,6 +68,18 @@ impl Orchestrator {
             data: self.data.clone(),
             settings: self.settings.clone(),
         }
+    }
+
+    /// Its settings, for a process of its own.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.settings.clone();
+        all.push(("DATA_DIR", self.data.path().display().to_string()));
+        all
+    }
+
+    /// The same orchestrator, at another address.
+    pub(crate) fn at(self, address: SocketAddr) -> Self {
+        Self { address, ..self }
     }
 
     pub(crate) async fn mint(&self, scopes: Scopes, bases: Bases) -> String {
