@@ -10,6 +10,7 @@ use service_kit::error::chain;
 use service_kit::stores::StoreSettings;
 use storage::SqliteStore;
 
+use crate::banner::mcp_client_configuration;
 use crate::local_key;
 use crate::probe::{self, Answer};
 use crate::settings::{Settings, program};
@@ -39,11 +40,13 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     }
     let (key, finding) = api_key(&settings);
     report.add("API key", finding);
-    if let Some(address) = settings.emulator {
-        report.add(
-            "airtable-emulator",
-            service("airtable-emulator", &format!("http://{address}"), EMULATOR_ADVICE).await,
-        );
+    for (name, address, advice) in [
+        ("airtable-emulator", settings.airtable_emulator, AIRTABLE_EMULATOR_ADVICE),
+        ("gemini-emulator", settings.gemini_emulator, GEMINI_EMULATOR_ADVICE),
+    ] {
+        if let Some(address) = address {
+            report.add(name, service(name, &format!("http://{address}"), advice).await);
+        }
     }
     let gateway = service("airtable-gateway", &settings.gateway_url, GATEWAY_ADVICE).await;
     let reachable = matches!(gateway, Finding::Fine(_));
@@ -58,7 +61,9 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
             (true, None) => Finding::wrong("not checked: that needs an API key", "mend the API key first"),
         },
     );
-    Ok(report.finish(&settings.gateway_url))
+    report.add("mcp-server", service("mcp-server", &settings.mcp_url, MCP_ADVICE).await);
+    report.add("llm-orchestrator", service("llm-orchestrator", &settings.chat_url, CHAT_ADVICE).await);
+    Ok(report.finish(&settings))
 }
 
 #[derive(Default)]
@@ -77,22 +82,26 @@ impl Report {
         }
     }
 
-    fn finish(self, gateway_url: &str) -> ExitCode {
-        match self.wrong {
-            0 => {
-                println!("\nEverything is in order. For your clients:");
-                println!("  export AIRTABLE_API_KEY=$({} keys show-local)", program());
-                println!("  export AIRTABLE_ENDPOINT_URL={gateway_url}    # airtable.js reads both");
-                println!(
-                    "  Api(os.environ[\"AIRTABLE_API_KEY\"], endpoint_url=\"{gateway_url}\")    # pyairtable in Python"
-                );
-                ExitCode::SUCCESS
-            }
-            wrong => {
-                println!("\n{wrong} of the checks found something wrong.");
-                ExitCode::FAILURE
-            }
+    fn finish(self, settings: &Settings) -> ExitCode {
+        if self.wrong > 0 {
+            println!("\n{} of the checks found something wrong.", self.wrong);
+            return ExitCode::FAILURE;
         }
+        let (gateway_url, program) = (&settings.gateway_url, program());
+        let mcp =
+            mcp_client_configuration(&format!("{}/mcp", settings.mcp_url.trim_end_matches('/')), "$KEY");
+        println!("\nEverything is in order. For your clients:");
+        println!("  export KEY=$({program} keys show-local)");
+        println!(
+            "  export AIRTABLE_API_KEY=$KEY AIRTABLE_ENDPOINT_URL={gateway_url}    # airtable.js reads both"
+        );
+        println!("  Api(os.environ[\"KEY\"], endpoint_url=\"{gateway_url}\")    # pyairtable in Python");
+        println!(
+            "  OpenAI(api_key=os.environ[\"KEY\"], base_url=\"{}/v1\")    # openai in Python",
+            settings.chat_url
+        );
+        println!("  {mcp}    # MCP clients, with the key in place of $KEY");
+        ExitCode::SUCCESS
     }
 }
 
@@ -179,7 +188,10 @@ fn api_key(settings: &Settings) -> (Option<String>, Finding) {
     }
 }
 
-const EMULATOR_ADVICE: &str = "start it (`pyairtable up`), or set AIRTABLE_EMULATOR_LISTEN to where it runs, or AIRTABLE_TOKEN to use Airtable itself";
+const AIRTABLE_EMULATOR_ADVICE: &str = "start it (`pyairtable up`), or set AIRTABLE_EMULATOR_LISTEN to where it runs, or AIRTABLE_TOKEN to use Airtable itself";
+const GEMINI_EMULATOR_ADVICE: &str = "start it (`pyairtable up`), or set GEMINI_EMULATOR_LISTEN to where it runs, or GEMINI_API_KEY to use Gemini itself";
+const MCP_ADVICE: &str = "start it (`pyairtable up`), or set MCP_SERVER_URL to where it runs";
+const CHAT_ADVICE: &str = "start it (`pyairtable up`), or set LLM_ORCHESTRATOR_URL to where it runs";
 const GATEWAY_ADVICE: &str = "start it (`pyairtable up`), or set AIRTABLE_GATEWAY_URL to where it runs";
 
 /// Asks a service whether it is well. `advice` is for when nothing, or something else, answers there.

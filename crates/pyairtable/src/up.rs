@@ -1,117 +1,138 @@
-use std::net::SocketAddr;
+mod configs;
+mod running;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use emulators::airtable;
-use service_kit::config::{Reader, Source, environment};
-use service_kit::serve::{Limits, Shutdown, bind, serve};
+use emulators::{airtable, gemini};
+use service_kit::config::environment;
+use service_kit::serve::{Shutdown, bind};
 use service_kit::stores::Stores;
 use service_kit::telemetry;
 use tokio::net::TcpListener;
 
 use crate::banner::{Banner, Sample};
 use crate::local_key;
-use crate::settings::{is_emulated, on_this_machine, program};
+use crate::settings::{Emulated, on_this_machine, program};
+use configs::{Addresses, Services};
+use running::Running;
 
-/// Starts the services in this process and serves until SIGINT or SIGTERM; then drains, gateway first: its last requests
-/// still need the emulator.
+/// Starts the services in this process and serves until SIGINT or SIGTERM; then drains them in the order in which they
+/// call each other, so that the last requests of each still find the next.
 pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
     let source = environment()?;
-    let is_emulated = is_emulated(&source);
-    if seed.is_some() && !is_emulated {
+    let emulated = Emulated::by_settings(&source);
+    if seed.is_some() && !emulated.airtable {
         bail!(
             "--seed fills the emulated Airtable, which stays off while AIRTABLE_TOKEN or AIRTABLE_API_URL is set"
         );
     }
-    // Both configurations are read before anything starts, so that all their problems are told at once.
+    // All configurations are read before anything starts, so that all their problems are told at once.
     let options = airtable::Options { seed: seed.map(PathBuf::from), ..airtable::Options::default() };
-    let (mut gateway, emulator) = read(&source, is_emulated.then_some("http://127.0.0.1:8902"), &options)?;
-    telemetry::init("pyairtable", &gateway.log);
+    let (services, emulators) = configs::read_all(&source, emulated, &options)?;
+    telemetry::init("pyairtable", &services.gateway.log);
     let shutdown = Shutdown::on_signal().context("cannot listen for signals")?;
 
-    let gateway_listener = bind(gateway.listen, airtable_gateway::LISTEN).await?;
-    let emulator = if is_emulated {
-        let running = start_emulator(emulator).await?;
-        let url = format!("http://{}", running.address);
-        gateway = read(&source, Some(&url), &options)?.0;
-        Some(running)
-    } else {
-        None
+    let gateway_listener = bind(services.gateway.listen, airtable_gateway::LISTEN).await?;
+    let mcp_listener = bind(services.mcp.listen, mcp_server::LISTEN).await?;
+    let chat_listener = bind(services.chat.listen, llm_orchestrator::LISTEN).await?;
+    let (airtable, sample) = match emulators.airtable {
+        Some(config) => {
+            let sample = Sample::of(&config.seed, seed.is_none());
+            (Some(start_airtable(config).await?), sample)
+        }
+        None => (None, None),
+    };
+    let gemini = match emulators.gemini {
+        Some(config) => Some(start_gemini(config).await?),
+        None => None,
     };
 
+    let gateway_at = on_this_machine(gateway_listener.local_addr()?);
+    let mcp_at = on_this_machine(mcp_listener.local_addr()?);
+    let chat_at = on_this_machine(chat_listener.local_addr()?);
+    let addresses = Addresses {
+        airtable: airtable.as_ref().map(Running::url),
+        gemini: gemini.as_ref().map(Running::url),
+        gateway: format!("http://{gateway_at}"),
+        mcp: format!("http://{mcp_at}"),
+    };
+    let mut services = configs::read_services(&source, &addresses)?;
     // One set of stores for all services of this process.
-    let place = gateway.stores.database_place();
-    let stores = Stores::open(&gateway.stores, shutdown.clone())
+    let place = services.gateway.stores.database_place();
+    let stores = Stores::open(&services.gateway.stores, shutdown.clone())
         .await
         .with_context(|| format!("cannot open {place}"))?;
-    stores.started().await?;
-    let key = local_key::ensure(&gateway.data_dir, &*stores.keys, SystemTime::now()).await?;
-    gateway.opened = Some(stores);
+    tokio::select! {
+        started = stores.started() => started?,
+        () = shutdown.requested() => return Ok(ExitCode::SUCCESS),
+    }
+    let key = local_key::ensure(&services.gateway.data_dir, &*stores.keys, SystemTime::now()).await?;
+    services.share(&stores);
 
     let banner = Banner {
-        gateway: on_this_machine(gateway_listener.local_addr()?),
-        emulator: emulator.as_ref().map(|running| (running.address, running.sample.as_ref())),
-        airtable: gateway.airtable.authority(),
+        gateway: gateway_at,
+        mcp: mcp_at,
+        chat: chat_at,
+        airtable_emulator: airtable.as_ref().map(|running| (running.address, sample.as_ref())),
+        gemini_emulator: gemini.as_ref().map(|running| running.address),
+        airtable: services.gateway.airtable.authority(),
+        model: (&services.chat.model, services.chat.gemini.authority()),
         key: key.expose(),
-        key_file: &local_key::path_in(&gateway.data_dir),
+        key_file: &local_key::path_in(&services.gateway.data_dir),
         program: &program(),
-    };
-    let banner = banner.to_string();
-    gateway.shutdown = shutdown.clone();
-    let router = airtable_gateway::app(gateway).await?;
+    }
+    .to_string();
+    let Services { gateway, mcp, chat } = services;
+    let gateway = start_gateway(gateway_listener, gateway).await?;
+    let mcp = start_mcp(mcp_listener, mcp).await?;
+    let chat = start_chat(chat_listener, chat).await?;
     println!("{banner}");
-    serve(gateway_listener, router, Limits::default(), shutdown).await;
-    if let Some(running) = emulator {
+
+    shutdown.requested().await;
+    for running in [Some(chat), Some(mcp), Some(gateway), gemini, airtable].into_iter().flatten() {
         running.stop().await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Both configurations from one reader. `airtable_url` stands in for the setting while Airtable is emulated.
-fn read(
-    source: Source<'_>,
-    airtable_url: Option<&str>,
-    options: &airtable::Options,
-) -> anyhow::Result<(airtable_gateway::Config, airtable::Config)> {
-    let overlaid = |name: &str| match airtable_url {
-        Some(url) if name == "AIRTABLE_API_URL" => Some(url.to_owned()),
-        _ => source(name),
-    };
-    let mut settings = Reader::new(&overlaid);
-    let gateway = airtable_gateway::Config::read(&mut settings);
-    let emulator = airtable::Config::read(&mut settings, options);
-    Ok(settings.finish(gateway.zip(emulator))?)
+async fn start_gateway(
+    listener: TcpListener,
+    mut config: airtable_gateway::Config,
+) -> anyhow::Result<Running> {
+    let shutdown = Shutdown::manual();
+    config.shutdown = shutdown.clone();
+    Running::start(listener, airtable_gateway::app(config).await?, shutdown)
 }
 
-/// The emulated Airtable of this process.
-struct RunningEmulator {
-    address: SocketAddr,
-    sample: Option<Sample>,
-    shutdown: Shutdown,
-    served: tokio::task::JoinHandle<()>,
+async fn start_mcp(listener: TcpListener, mut config: mcp_server::Config) -> anyhow::Result<Running> {
+    let shutdown = Shutdown::manual();
+    config.shutdown = shutdown.clone();
+    Running::start(listener, mcp_server::app(config).await?, shutdown)
 }
 
-impl RunningEmulator {
-    async fn stop(self) -> anyhow::Result<()> {
-        self.shutdown.request();
-        self.served.await.context("the emulator ended badly")
-    }
+async fn start_chat(listener: TcpListener, mut config: llm_orchestrator::Config) -> anyhow::Result<Running> {
+    let shutdown = Shutdown::manual();
+    config.shutdown = shutdown.clone();
+    Running::start(listener, llm_orchestrator::app(config).await?, shutdown)
 }
 
-async fn start_emulator(config: airtable::Config) -> anyhow::Result<RunningEmulator> {
+async fn start_airtable(config: airtable::Config) -> anyhow::Result<Running> {
     let listener = bind(config.listen, "AIRTABLE_EMULATOR_LISTEN").await?;
-    let address = on_this_machine(listener.local_addr()?);
-    let sample = Sample::of(&config.seed);
     let token_file = airtable::token_file(&config.data_dir);
     let (emulator, _) =
         config.emulator().with_context(|| format!("cannot keep a token in {}", token_file.display()))?;
     let shutdown = Shutdown::manual();
-    let served = tokio::spawn(serve_emulator(listener, emulator, shutdown.clone()));
-    Ok(RunningEmulator { address, sample, shutdown, served })
+    Running::start(listener, airtable::app(&emulator, shutdown.clone()), shutdown)
 }
 
-async fn serve_emulator(listener: TcpListener, emulator: airtable::Emulator, shutdown: Shutdown) {
-    serve(listener, airtable::app(&emulator, shutdown.clone()), Limits::default(), shutdown).await;
+async fn start_gemini(config: gemini::Config) -> anyhow::Result<Running> {
+    let listener = bind(config.listen, gemini::LISTEN).await?;
+    let key_file = gemini::key_file(&config.data_dir);
+    let (emulator, _) =
+        config.emulator().with_context(|| format!("cannot keep a key in {}", key_file.display()))?;
+    let shutdown = Shutdown::manual();
+    Running::start(listener, gemini::app(&emulator, shutdown.clone()), shutdown)
 }

@@ -14,15 +14,33 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Ports {
     pub(crate) gateway: SocketAddr,
+    pub(crate) mcp: SocketAddr,
+    pub(crate) chat: SocketAddr,
     pub(crate) emulator: SocketAddr,
+    pub(crate) model: SocketAddr,
 }
 
 impl Ports {
     /// Free a moment ago; the listeners are held together so that they differ.
     pub(crate) fn free() -> Self {
-        let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let [gateway, emulator] = listeners.map(|listener| listener.local_addr().unwrap());
-        Self { gateway, emulator }
+        let listeners = [(); 5].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [gateway, mcp, chat, emulator, model] = listeners.map(|listener| listener.local_addr().unwrap());
+        Self { gateway, mcp, chat, emulator, model }
+    }
+
+    /// Where everything listens, and where the tools look for it.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        let url = |address| format!("http://{address}");
+        vec![
+            ("AIRTABLE_GATEWAY_LISTEN", self.gateway.to_string()),
+            ("MCP_SERVER_LISTEN", self.mcp.to_string()),
+            ("LLM_ORCHESTRATOR_LISTEN", self.chat.to_string()),
+            ("AIRTABLE_EMULATOR_LISTEN", self.emulator.to_string()),
+            ("GEMINI_EMULATOR_LISTEN", self.model.to_string()),
+            ("AIRTABLE_GATEWAY_URL", url(self.gateway)),
+            ("MCP_SERVER_URL", url(self.mcp)),
+            ("LLM_ORCHESTRATOR_URL", url(self.chat)),
+        ]
     }
 }
 
@@ -55,15 +73,11 @@ async fn output(data: &Path, arguments: &[&str]) -> (Option<i32>, String, String
 }
 
 fn up(data: &Path, ports: &Ports) -> Command {
-    let settings = [
-        ("AIRTABLE_GATEWAY_LISTEN", ports.gateway.to_string()),
-        ("AIRTABLE_EMULATOR_LISTEN", ports.emulator.to_string()),
-    ];
-    pyairtable(data, &["up"], &settings)
+    pyairtable(data, &["up"], &ports.settings())
 }
 
 pub(crate) async fn until_ready(ports: &Ports) {
-    for address in [ports.gateway, ports.emulator] {
+    for address in [ports.gateway, ports.mcp, ports.chat, ports.emulator, ports.model] {
         eventually("ready", || async {
             let answer = Client::new(address, "").try_send(Call::get("/ready")).await.ok()?;
             (answer.status == 200).then_some(())
@@ -118,7 +132,12 @@ async fn it_starts_on_nothing_prints_what_to_paste_and_ends_in_order() {
         format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     for expected in [
         ports.gateway.to_string(),
+        ports.mcp.to_string(),
+        ports.chat.to_string(),
         ports.emulator.to_string(),
+        ports.model.to_string(),
+        "mcpServers".to_owned(),
+        "pyairtable chat \"how many open tasks does each person have?\"".to_owned(),
         key,
         "curl".to_owned(),
         "pyairtable".to_owned(),
@@ -228,10 +247,7 @@ async fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
 async fn doctor_says_what_is_wrong_and_when_all_is_well() {
     let folder = TempDir::new().unwrap();
     let ports = Ports::free();
-    let settings = [
-        ("AIRTABLE_GATEWAY_URL", format!("http://{}", ports.gateway)),
-        ("AIRTABLE_EMULATOR_LISTEN", ports.emulator.to_string()),
-    ];
+    let settings = ports.settings();
     let doctor = || async { ended(pyairtable(folder.path(), &["doctor"], &settings).spawn().unwrap()).await };
     let alone = doctor().await;
     assert_ne!(alone.status.code(), Some(0), "nothing runs, yet: {}", String::from_utf8_lossy(&alone.stdout));

@@ -19,6 +19,9 @@ fn the_template_names_what_the_code_reads_and_nothing_else() {
         None
     };
     airtable_gateway::Config::read(&mut Reader::new(&recording));
+    mcp_server::Config::read(&mut Reader::new(&recording));
+    llm_orchestrator::Config::read(&mut Reader::new(&recording));
+    emulators::gemini::Config::read(&mut Reader::new(&recording), &emulators::gemini::Options::default());
     emulators::airtable::Config::read(&mut Reader::new(&recording), &emulators::airtable::Options::default());
     let _ = of_the_command::Settings::from_source(&recording);
     assert_eq!(named_in_the_template(), asked.into_inner());

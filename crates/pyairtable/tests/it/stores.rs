@@ -11,13 +11,7 @@ async fn keys_live_in_the_configured_database_and_every_tool_finds_them_there() 
     let (folder, ports) = (TempDir::new().unwrap(), Ports::free());
     // As settings of the predecessor have it.
     let database = postgres.url().replace("postgresql://", "postgresql+asyncpg://");
-    let settings = [
-        ("DATABASE_URL", database),
-        ("REDIS_URL", redis.url()),
-        ("AIRTABLE_GATEWAY_LISTEN", ports.gateway.to_string()),
-        ("AIRTABLE_EMULATOR_LISTEN", ports.emulator.to_string()),
-        ("AIRTABLE_GATEWAY_URL", format!("http://{}", ports.gateway)),
-    ];
+    let settings = [ports.settings(), vec![("DATABASE_URL", database), ("REDIS_URL", redis.url())]].concat();
     let secrets = [postgres.password().to_owned(), redis.password().to_owned()];
     let run = async |arguments: &[&str]| {
         let done = ended(pyairtable(folder.path(), arguments, &settings).spawn().unwrap()).await;
