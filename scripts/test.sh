@@ -3,7 +3,7 @@
 # with Rust and a C compiler, and on a laptop where the tools are there already.
 #
 #   ./scripts/test.sh            everything
-#   ./scripts/test.sh rust       one part: lint, rust, build, python, npm
+#   ./scripts/test.sh rust       one part: lint, rust, build, python, openai, npm
 #
 # A part that cannot run is a failure with the reason, never a skip.
 set -euo pipefail
@@ -103,6 +103,12 @@ run_python() {
     "$(venv clients "$clients/python/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$clients/python"
 }
 
+run_openai() {
+  say "OpenAI's client against the chat"
+  PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" PYTHONDONTWRITEBYTECODE=1 \
+    "$(venv openai "$clients/python_openai/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$clients/python_openai"
+}
+
 run_npm() {
   say "the airtable npm client against emulator and gateway"
   # The packages live beside the other caches, so that the checkout stays clean.
@@ -114,11 +120,11 @@ run_npm() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(lint build rust python npm)
+((${#parts[@]})) || parts=(lint build rust python openai npm)
 for part in "${parts[@]}"; do
   case "$part" in
-    lint | build | rust | python | npm) "run_$part" ;;
-    *) die "no part '$part': lint, build, rust, python, npm" ;;
+    lint | build | rust | python | openai | npm) "run_$part" ;;
+    *) die "no part '$part': lint, build, rust, python, openai, npm" ;;
   esac
 done
 say "all parts passed: ${parts[*]}"
