@@ -3,7 +3,7 @@
 # with Rust and a C compiler, and on a laptop where the tools are there already.
 #
 #   ./scripts/test.sh            everything
-#   ./scripts/test.sh rust       one part: lint, rust, build, python, openai, npm
+#   ./scripts/test.sh rust       one part: lint, rust, build, python, openai, mcp, npm
 #
 # A part that cannot run is a failure with the reason, never a skip.
 set -euo pipefail
@@ -109,6 +109,17 @@ run_openai() {
     "$(venv openai "$clients/python_openai/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$clients/python_openai"
 }
 
+run_mcp() {
+  # Hosts have the client before 2026-07-28 or the one after it, which cannot live in one environment.
+  local generation
+  for generation in 1 2; do
+    say "the Model Context Protocol's Python client, generation $generation, over HTTP and standard input and output"
+    PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" PYTHONDONTWRITEBYTECODE=1 \
+      "$(venv "mcp-$generation" "$clients/python_mcp/requirements-$generation.txt")/python" \
+      -m pytest -q -p no:cacheprovider "$clients/python_mcp"
+  done
+}
+
 run_npm() {
   say "the airtable npm client against emulator and gateway"
   # The packages live beside the other caches, so that the checkout stays clean.
@@ -120,11 +131,11 @@ run_npm() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(lint build rust python openai npm)
+((${#parts[@]})) || parts=(lint build rust python openai mcp npm)
 for part in "${parts[@]}"; do
   case "$part" in
-    lint | build | rust | python | openai | npm) "run_$part" ;;
-    *) die "no part '$part': lint, build, rust, python, openai, npm" ;;
+    lint | build | rust | python | openai | mcp | npm) "run_$part" ;;
+    *) die "no part '$part': lint, build, rust, python, openai, mcp, npm" ;;
   esac
 done
 say "all parts passed: ${parts[*]}"

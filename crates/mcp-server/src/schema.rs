@@ -121,9 +121,12 @@ impl Table {
         self.fields.get(self.primary)
     }
 
-    /// The field of this id or name.
+    /// The field of this id or name; also of a name in braces, as formulas have it.
     pub(crate) fn field(&self, wanted: &str) -> Result<&Field, ToolError> {
-        names::find("field", &format!(" in table {}", quoted(&self.name)), wanted, &self.fields)
+        let find =
+            |wanted| names::find("field", &format!(" in table {}", quoted(&self.name)), wanted, &self.fields);
+        let braced = || wanted.trim().strip_prefix('{')?.strip_suffix('}');
+        find(wanted).or_else(|error| braced().and_then(|name| find(name).ok()).ok_or(error))
     }
 
     /// The view of this id or name.

@@ -77,10 +77,8 @@ impl Metric {
                 )));
             }
         };
-        let field = argument
-            .map(|name| table.field(name.trim_start_matches('{').trim_end_matches('}')))
-            .transpose()
-            .map_err(|error| error.within("metrics"))?;
+        let field =
+            argument.map(|name| table.field(name)).transpose().map_err(|error| error.within("metrics"))?;
         if field.is_none() && function != Function::Count {
             return Err(ToolError::invalid(format!(
                 "metrics: {} needs a field, as in {}(Amount)",
