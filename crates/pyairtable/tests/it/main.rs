@@ -14,4 +14,6 @@ mod rights;
 mod settings;
 mod stores;
 mod support;
+mod tools_truth;
+mod tools_writes;
 mod twins;

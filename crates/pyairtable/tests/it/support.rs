@@ -1,11 +1,14 @@
 //! What the system tests share: a running emulator and gateway, a client, raw bytes, and waiting.
 
+pub(crate) mod agents;
 pub(crate) mod client;
+pub(crate) mod mcp;
 pub(crate) mod orchestrator;
 pub(crate) mod raw;
 pub(crate) mod scripted;
 pub(crate) mod seeds;
 pub(crate) mod system;
+pub(crate) mod world;
 
 use std::time::Duration;
 

@@ -35,7 +35,8 @@ pub(crate) struct Gateway {
     running: Running,
 }
 
-struct Running {
+/// A service that runs in this process.
+pub(crate) struct Running {
     shutdown: Shutdown,
     server: JoinHandle<()>,
 }
@@ -55,7 +56,7 @@ impl System {
 
 impl Emulator {
     pub(crate) async fn start(seed: Value) -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), seed).await
+        Self::start_at(anywhere(), seed).await
     }
 
     pub(crate) async fn start_at(address: SocketAddr, seed: Value) -> Self {
@@ -80,6 +81,30 @@ impl Emulator {
             .collect()
     }
 
+    /// A record's cells by field name, as Airtable has them.
+    pub(crate) async fn cells(&self, base: &str, table: &str, record: &str) -> Value {
+        let found = self.client().get(format!("/v0/{base}/{table}/{record}")).await.ok().json();
+        found["fields"].clone()
+    }
+
+    /// All records of a table.
+    pub(crate) async fn records(&self, base: &str, table: &str) -> Vec<Value> {
+        let mut records = Vec::new();
+        let mut target = format!("/v0/{base}/{table}");
+        loop {
+            let page = self.client().get(&target).await.ok().json();
+            records.extend(page["records"].as_array().expect("records").iter().cloned());
+            match page["offset"].as_str() {
+                Some(offset) => target = format!("/v0/{base}/{table}?offset={offset}"),
+                None => return records,
+            }
+        }
+    }
+
+    pub(crate) async fn count(&self, base: &str, table: &str) -> usize {
+        self.records(base, table).await.len()
+    }
+
     pub(crate) async fn violations(&self) -> u64 {
         let counters = self.client().get("/__emulator/counters").await.ok().json();
         let (found, sum) = sum_of(&counters, "violations");
@@ -102,15 +127,11 @@ impl Gateway {
     pub(crate) async fn start(upstream: SocketAddr, settings: &[(&str, &str)]) -> Self {
         let data = TempDir::new().expect("a folder for the data");
         let full_key = mint(data.path(), &Scope::ALL.map(Scope::as_str), None).await;
-        let mut given: HashMap<&str, String> = HashMap::from([
-            ("DATA_DIR", data.path().display().to_string()),
-            ("AIRTABLE_API_URL", format!("http://{upstream}")),
-            ("AIRTABLE_TOKEN", TOKEN.to_owned()),
-        ]);
-        given.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let url = format!("http://{upstream}");
+        let own = [("AIRTABLE_API_URL", url.as_str()), ("AIRTABLE_TOKEN", TOKEN)];
+        let given = settings_of(data.path(), &own, settings);
         let router = airtable_gateway::app(configuration(&given)).await.expect("the gateway starts");
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (address, running) = run(listen, router, Shutdown::manual()).await;
+        let (address, running) = run(anywhere(), router, Shutdown::manual()).await;
         Self { address, full_key, data, running }
     }
 
@@ -120,6 +141,15 @@ impl Gateway {
 
     pub(crate) fn client_with(&self, key: &str) -> Client {
         Client::new(self.address, key)
+    }
+
+    /// The settings of another service on the same data, the latter winning.
+    pub(crate) fn settings<'a>(
+        &self,
+        first: &[(&'a str, &str)],
+        second: &[(&'a str, &str)],
+    ) -> HashMap<&'a str, String> {
+        settings_of(self.data.path(), first, second)
     }
 
     /// A new key; `bases` of `None` means every base.
@@ -132,6 +162,21 @@ impl Gateway {
     }
 }
 
+fn settings_of<'a>(
+    data: &Path,
+    first: &[(&'a str, &str)],
+    second: &[(&'a str, &str)],
+) -> HashMap<&'a str, String> {
+    let mut given = HashMap::from([("DATA_DIR", data.display().to_string())]);
+    given.extend(first.iter().chain(second).map(|(name, value)| (*name, (*value).to_owned())));
+    given
+}
+
+/// A port of this machine that is free.
+pub(crate) fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
 fn configuration(given: &HashMap<&str, String>) -> airtable_gateway::Config {
     let source = |name: &str| given.get(name).cloned();
     let mut reader = Reader::new(&source);
@@ -140,13 +185,17 @@ fn configuration(given: &HashMap<&str, String>) -> airtable_gateway::Config {
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.request();
         self.server.await.expect("the server ends in order");
     }
 }
 
-async fn run(address: SocketAddr, router: axum::Router, shutdown: Shutdown) -> (SocketAddr, Running) {
+pub(crate) async fn run(
+    address: SocketAddr,
+    router: axum::Router,
+    shutdown: Shutdown,
+) -> (SocketAddr, Running) {
     let listener = TcpListener::bind(address).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let server = tokio::spawn(serve(listener, router, Limits::default(), shutdown.clone()));
