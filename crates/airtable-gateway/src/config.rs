@@ -1,6 +1,7 @@
 //! The gateway's settings.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use airtable_api::{InvalidOrigin, Origin};
@@ -45,6 +46,9 @@ pub struct Config {
     pub cache_max_bytes: u64,
     /// `PACING`, default on.
     pub pacing: bool,
+    /// `AIRTABLE_REPLICAS_MAX`, default 1: how many gateways may call Airtable with the same token. Each keeps to its part
+    /// of Airtable's limits while there is no Redis to share them through.
+    pub replicas_max: usize,
     /// `LOG_LEVEL` and `LOG_FORMAT`.
     pub log: LogSettings,
     /// Not a setting: once asked for, `/ready` says so.
@@ -65,6 +69,7 @@ impl Config {
         let passthrough = settings.switch("GATEWAY_PASSTHROUGH").unwrap_or(false);
         let cache_max_bytes = settings.optional("CACHE_MAX_BYTES");
         let pacing = settings.switch("PACING").unwrap_or(true);
+        let replicas_max = settings.optional::<NonZeroUsize>("AIRTABLE_REPLICAS_MAX");
         let log = LogSettings::read(settings);
 
         let token = match (token, &url) {
@@ -100,6 +105,7 @@ impl Config {
             passthrough,
             cache_max_bytes: cache_max_bytes.unwrap_or(CACHE_BYTES),
             pacing,
+            replicas_max: replicas_max.map_or(1, NonZeroUsize::get),
             log: log?,
             shutdown: Shutdown::manual(),
             opened: None,

@@ -96,7 +96,8 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     service_kit::telemetry::metrics::handle();
     stats::describe();
     let stats = Arc::<Stats>::default();
-    let pacing = if config.pacing { Pacing::on() } else { Pacing::off() };
+    let pacing =
+        if config.pacing { Pacing::among(config.replicas_max, stores.slots.clone()) } else { Pacing::off() };
     let address = config.airtable.to_uri();
     let client = AirtableClient::new(http_client(&address)?, config.airtable.clone());
     let upstream = Upstream::new(client, pacing, stats.clone(), config.shutdown.clone());

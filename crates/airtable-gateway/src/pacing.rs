@@ -3,22 +3,33 @@
 //! Five slots per base and fifty per token owner. A slot is free again one second after the *answer* to its call arrived:
 //! Airtable received the call somewhere between its sending and its answer, so no second can ever hold a sixth one.
 //! Counting from the sending is not safe: on a busy machine late wake-ups bunch the arrivals.
+//!
+//! Where processes share Redis, a call that has its turn here also takes slots that all share. While Redis is lost, each
+//! process keeps to its part of the limits. Whenever that changes, nobody is sent for a moment: what others sent just
+//! before is not known here.
 
+mod replicas;
 mod schedule;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use storage::{SharedSlot, SharedSlots};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Duration, Instant};
 
-use schedule::{Grant, Schedule, Ticket};
+use replicas::{Mode, Refused, Replicas};
+use schedule::{Grant, Limits, Schedule, Ticket};
 
 /// The span over which Airtable counts.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// What a call that was given up may still need to reach Airtable: its bytes may be on the way.
 const STRAGGLER: Duration = Duration::from_secs(1);
+
+/// How long nobody is sent after the way of counting has changed: a call sent under the old one may need so long to reach
+/// Airtable and to be forgotten there.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Longest `Retry-After` we name for our own queue.
 const LONGEST_ESTIMATE: Duration = Duration::from_secs(300);
@@ -81,6 +92,10 @@ struct Shared {
     state: Mutex<State>,
     /// Tells the driver that something changed.
     changed: Notify,
+    /// `None`: nobody shares the limits with us, or each keeps to its part all the time.
+    replicas: Option<Replicas>,
+    /// How many processes there may be.
+    most: usize,
 }
 
 #[derive(Default)]
@@ -88,13 +103,28 @@ struct State {
     schedule: Schedule,
     waiters: HashMap<Ticket, (oneshot::Sender<Slot>, Ask)>,
     driven: bool,
+    /// As it was seen last; `None`: there was nothing to see yet.
+    mode: Option<Mode>,
+    /// How often it has changed.
+    changes: u64,
 }
 
 impl Pacing {
-    /// Airtable's limits.
+    /// Airtable's limits, for at most `most` processes: together through `slots`, or else each its part.
+    pub(crate) fn among(most: usize, slots: Option<SharedSlots>) -> Self {
+        let mut state = State::default();
+        let replicas = slots.map(Replicas::new);
+        if replicas.is_none() {
+            state.schedule.limit(Limits::shared_by(most));
+        }
+        let state = Mutex::new(state);
+        Self { shared: Some(Arc::new(Shared { state, changed: Notify::new(), replicas, most })) }
+    }
+
+    /// Airtable's limits, all for this process.
+    #[cfg(test)]
     pub(crate) fn on() -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Notify::new() };
-        Self { shared: Some(Arc::new(shared)) }
+        Self::among(1, None)
     }
 
     /// No limits: only for tests.
@@ -112,24 +142,29 @@ impl Pacing {
     /// Fails at once if the lane is paused beyond `deadline`.
     pub(crate) async fn slot(&self, ask: Ask, deadline: Instant) -> Result<Slot, NoSlot> {
         let Some(shared) = &self.shared else { return Ok(Slot { held: None }) };
-        let (sender, receiver) = oneshot::channel();
-        let ticket = {
-            let mut state = shared.lock();
-            if state.schedule.paused_until(&ask.lane).is_some_and(|until| until >= deadline) {
-                return Err(state.no_slot(&ask.lane));
+        loop {
+            let mut slot = shared.turn(&ask, deadline).await?;
+            let Some(replicas) = &shared.replicas else { return Ok(slot) };
+            let (mode, changes) = shared.look(replicas);
+            match mode {
+                // Its turn came under other limits: it has to ask again.
+                _ if slot.granted_after() != changes => {}
+                Mode::Alone => return Ok(slot),
+                Mode::Together(_) => match replicas.reserve(&ask, deadline).await {
+                    Ok(slots) => {
+                        slot.share(slots);
+                        return Ok(slot);
+                    }
+                    Err(Refused::Late(wait)) => {
+                        let NoSlot { retry_after } = shared.lock().no_slot(&ask.lane);
+                        return Err(NoSlot { retry_after: retry_after.max(wait).min(LONGEST_ESTIMATE) });
+                    }
+                    Err(Refused::Lost) => {
+                        shared.look(replicas);
+                    }
+                },
             }
-            let ticket = state.schedule.enqueue(&ask);
-            state.waiters.insert(ticket, (sender, ask.clone()));
-            ticket
-        };
-        let place = Place { shared, ask: &ask, ticket };
-        shared.serve();
-        let granted = tokio::time::timeout_at(deadline, receiver).await;
-        if let Ok(Ok(slot)) = granted {
-            return Ok(slot);
         }
-        drop(place);
-        Err(shared.lock().no_slot(&ask.lane))
     }
 
     /// How long a call that asks now is likely to wait.
@@ -154,6 +189,54 @@ impl State {
 }
 
 impl Shared {
+    /// Waits for a turn and a slot in this process.
+    async fn turn(self: &Arc<Self>, ask: &Ask, deadline: Instant) -> Result<Slot, NoSlot> {
+        let shared = self;
+        let (sender, receiver) = oneshot::channel();
+        let ticket = {
+            let mut state = shared.lock();
+            if state.schedule.paused_until(&ask.lane).is_some_and(|until| until >= deadline) {
+                return Err(state.no_slot(&ask.lane));
+            }
+            let ticket = state.schedule.enqueue(ask);
+            state.waiters.insert(ticket, (sender, ask.clone()));
+            ticket
+        };
+        let place = Place { shared, ask, ticket };
+        shared.serve();
+        let granted = tokio::time::timeout_at(deadline, receiver).await;
+        if let Ok(Ok(slot)) = granted {
+            return Ok(slot);
+        }
+        drop(place);
+        Err(shared.lock().no_slot(&ask.lane))
+    }
+
+    /// Notices whether Redis was lost or came back, and changes the limits accordingly.
+    fn look(&self, replicas: &Replicas) -> (Mode, u64) {
+        let mut state = self.lock();
+        let mode = replicas.mode();
+        let before = state.mode.replace(mode);
+        let first_seen = matches!(before, None | Some(Mode::Together(None))) && mode != Mode::Alone;
+        if before == Some(mode) || first_seen {
+            return (mode, state.changes);
+        }
+        state.changes += 1;
+        let share = if mode == Mode::Alone { self.most } else { 1 };
+        state.schedule.limit(Limits::shared_by(share).from(Instant::now() + SETTLE));
+        let is_alone = mode == Mode::Alone;
+        metrics::gauge!("ratelimit_degraded").set(if is_alone { 1.0 } else { 0.0 });
+        if is_alone {
+            tracing::warn!("this process keeps to its part of Airtable's limits by itself");
+        } else {
+            tracing::info!("Airtable's limits are shared through Redis again");
+        }
+        let changes = state.changes;
+        drop(state);
+        self.changed.notify_one(); // who waits may wait for something else now
+        (mode, changes)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +252,9 @@ impl Shared {
                 .into_iter()
                 .filter_map(|Grant { ticket, probe }| {
                     let (sender, ask) = state.waiters.remove(&ticket)?;
-                    Some((sender, Held { shared: self.clone(), ask, probe, sent: false }))
+                    let granted_after = state.changes;
+                    let shared = self.clone();
+                    Some((sender, Held { shared, ask, probe, sent: false, granted_after, slots: Vec::new() }))
                 })
                 .collect();
             if state.schedule.anyone_waiting() && !state.driven {
@@ -247,9 +332,23 @@ struct Held {
     ask: Ask,
     probe: bool,
     sent: bool,
+    /// How often the limits had changed by then.
+    granted_after: u64,
+    /// What is taken of all processes' slots.
+    slots: Vec<SharedSlot>,
 }
 
 impl Slot {
+    fn granted_after(&self) -> u64 {
+        self.held.as_ref().map_or(0, |held| held.granted_after)
+    }
+
+    fn share(&mut self, slots: Vec<SharedSlot>) {
+        if let Some(held) = &mut self.held {
+            held.slots = slots;
+        }
+    }
+
     /// The call is being sent: from here on the slot is spent.
     pub(crate) fn sent(&mut self) {
         if let Some(held) = &mut self.held {
@@ -267,17 +366,21 @@ impl Slot {
     /// The head of the answer is here.
     pub(crate) fn answered(mut self) {
         if let Some(held) = self.held.take() {
-            held.release(true, Some(Instant::now() + WINDOW));
+            held.release(true, Some(WINDOW));
         }
     }
 
     /// The answer is that there were too many calls: everybody on this lane waits for `pause`.
     pub(crate) fn too_many(mut self, pause: Duration) {
-        if let Some(held) = self.held.take() {
+        if let Some(mut held) = self.held.take() {
             let over = Instant::now() + pause;
             held.shared.lock().schedule.pause(&held.ask.lane, over);
             tokio::spawn(measure_pause(held.shared.clone(), over));
-            held.release(true, Some(Instant::now() + WINDOW));
+            // The first is the lane's own; it is the last for the others as well.
+            if !held.slots.is_empty() {
+                held.slots.remove(0).pause(pause, WINDOW);
+            }
+            held.release(true, Some(WINDOW));
         }
     }
 }
@@ -285,16 +388,27 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
-            let free_at = held.sent.then(|| Instant::now() + WINDOW + STRAGGLER);
-            held.release(false, free_at);
+            let free_after = held.sent.then_some(WINDOW + STRAGGLER);
+            held.release(false, free_after);
         }
     }
 }
 
 impl Held {
-    fn release(self, answered: bool, free_at: Option<Instant>) {
-        self.shared.lock().schedule.release(&self.ask, self.probe, answered, free_at);
+    /// `None`: it was never sent, so that its slots are free at once.
+    fn release(self, answered: bool, free_after: Option<Duration>) {
+        {
+            let mut state = self.shared.lock();
+            let stretch = state.schedule.limits().stretch(&self.ask.lane);
+            let free_at = free_after.map(|after| Instant::now() + after * stretch);
+            state.schedule.release(&self.ask, self.probe, answered, free_at);
+        }
         self.shared.changed.notify_one();
+        if let Some(after) = free_after {
+            for slot in self.slots {
+                slot.release(after, answered);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! | need | without a setting | with it |
 //! | --- | --- | --- |
 //! | keys, sessions, usage, one-time tokens | a SQLite file under `DATA_DIR` | Postgres (`DATABASE_URL`) |
-//! | cache, generations | this process | Redis (`REDIS_URL`) |
+//! | cache, generations, Airtable's limits | this process | Redis (`REDIS_URL`) |
 //!
 //! A store that is configured and cannot be reached at the start is waited for; then the process ends. It never does
 //! without.
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use storage::{
     ApiKeyStore, Cache, Claims, Generations, MemoryGenerations, PostgresStore, RedisStore, SessionStore,
-    SqliteStore, StorageError,
+    SharedSlots, SqliteStore, StorageError,
 };
 
 pub use settings::StoreSettings;
@@ -39,6 +39,8 @@ pub struct Stores {
     pub generations: Arc<dyn Generations>,
     /// The cache that replicas share; `None`: there is none, and each process has its own.
     pub cache: Option<Arc<dyn Cache>>,
+    /// The slots that replicas share; `None`: each process counts for itself.
+    pub slots: Option<SharedSlots>,
     checks: Vec<Check>,
     start: Start,
 }
@@ -107,9 +109,10 @@ impl Stores {
             Some(redis) => Arc::new(redis),
             None => Arc::new(MemoryGenerations::new()),
         };
+        let slots = redis.as_ref().map(RedisStore::slots);
         let cache = redis.map(|redis| Arc::new(redis) as Arc<dyn Cache>);
         let (keys, sessions, claims) = database.stores();
-        Self { keys, sessions, claims, generations, cache, checks, start }
+        Self { keys, sessions, claims, generations, cache, slots, checks, start }
     }
 }
 

@@ -29,8 +29,8 @@ pub enum StorageError {
     /// The database was written by a newer version of this program, whose schema we do not know.
     #[error("{place} has schema version {found}, and this program knows versions up to {known}")]
     TooNew { place: String, found: i64, known: i64 },
-    /// The store has not been reached since the start.
-    #[error("{what} cannot be used yet")]
+    /// The store is out of reach, and was before this call: since the start, or since it was lost.
+    #[error("{what} is out of reach")]
     Unavailable { what: &'static str },
     /// Something of this identity is there already.
     #[error("{what} exists already")]

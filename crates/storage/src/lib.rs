@@ -19,7 +19,7 @@ pub use error::StorageError;
 pub use generations::{Generations, MemoryGenerations};
 pub use keys::{ApiKeyRecord, ApiKeyStore};
 pub use postgres::{InvalidPostgresAddress, PostgresAddress, PostgresStore};
-pub use redis::{InvalidRedisAddress, RedisAddress, RedisStore};
+pub use redis::{InvalidRedisAddress, RedisAddress, RedisStore, SharedSlot, SharedSlots, Take};
 pub use sessions::{EventRecord, Lease, NewEvent, SessionRecord, SessionStore};
 pub use sqlite::SqliteStore;
 pub use usage::{UsageFilter, UsageRecord, UsageTotals};

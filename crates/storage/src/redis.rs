@@ -1,11 +1,14 @@
 mod address;
+mod batch;
 mod cache;
 mod generations;
 mod link;
+mod slots;
 
 use std::sync::Arc;
 
 pub use address::{InvalidRedisAddress, RedisAddress};
+pub use slots::{SharedSlot, SharedSlots, Take};
 
 use crate::StorageError;
 use link::Link;
@@ -20,18 +23,21 @@ const PREFIX: &str = "pya:";
 pub struct RedisStore {
     link: Arc<Link>,
     trust: Arc<generations::Trust>,
+    batch: Arc<batch::Batch>,
 }
 
 impl RedisStore {
     /// A store that has not been reached yet: before [`RedisStore::connect`] has succeeded, all calls fail with
     /// `StorageError::Unavailable`.
     pub fn new(address: &RedisAddress) -> Result<Self, StorageError> {
-        Ok(Self { link: Arc::new(Link::new(address)?), trust: Arc::default() })
+        Ok(Self { link: Arc::new(Link::new(address)?), trust: Arc::default(), batch: Arc::default() })
     }
 
     /// Connects. From then on the store connects again by itself whenever the connection is lost.
     pub async fn connect(&self) -> Result<(), StorageError> {
-        self.link.connect().await
+        self.link.connect().await?;
+        slots::begin(&self.link).await;
+        Ok(())
     }
 
     /// Asks the server for an answer; for health.

@@ -43,6 +43,44 @@ pub(super) struct Schedule {
     last_ticket: Ticket,
     /// Lanes and owners that were left when idle ones were last forgotten.
     left: usize,
+    limits: Limits,
+}
+
+/// What of Airtable's limits is ours, and from when on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Between how many processes they are divided; at least 1.
+    share: usize,
+    /// Nobody is sent before; `None`: at once.
+    from: Option<Instant>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::shared_by(1)
+    }
+}
+
+impl Limits {
+    /// The part of one of so many processes.
+    pub(super) fn shared_by(processes: usize) -> Self {
+        Self { share: processes.max(1), from: None }
+    }
+
+    /// The same, from then on.
+    pub(super) fn from(self, from: Instant) -> Self {
+        Self { from: Some(from), ..self }
+    }
+
+    /// How much longer than Airtable counts a slot has to be kept: where there are more processes than slots, each has one
+    /// that it uses less often.
+    pub(super) fn stretch(&self, lane: &Lane) -> u32 {
+        u32::try_from(self.share.div_ceil(slots_of(lane))).unwrap_or(u32::MAX)
+    }
+
+    fn of(&self, slots: usize) -> usize {
+        (slots / self.share).max(1)
+    }
 }
 
 impl Schedule {
@@ -70,11 +108,14 @@ impl Schedule {
     /// the owner's slots.
     pub(super) fn grant(&mut self, now: Instant) -> Vec<Grant> {
         self.forget_idle(now);
+        if self.limits.from.is_some_and(|from| now < from) {
+            return Vec::new();
+        }
         let mut grants = Vec::new();
         let mut blocked = VecDeque::new();
         while let Some(lane) = self.turns.pop_front() {
             let Some(queue) = self.lanes.get_mut(&lane) else { continue };
-            match queue.next(now, &mut self.owners) {
+            match queue.next(now, &mut self.owners, self.limits) {
                 Some(grant) => {
                     grants.push(grant);
                     if !queue.is_empty() {
@@ -87,6 +128,15 @@ impl Schedule {
         }
         self.turns = blocked;
         grants
+    }
+
+    /// From now on these limits count, also for calls that wait.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The call has its answer, or is given up: its slots are free again at `free_at`; `None`: it was never sent, so
@@ -124,12 +174,17 @@ impl Schedule {
     /// When somebody who waits may have a turn through the passing of time alone, later than `now`; `None`: only a
     /// release can help.
     pub(super) fn next_event(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(from) = self.limits.from.filter(|from| now < *from) {
+            return Some(from);
+        }
+        let limits = self.limits;
         let mut next: Option<Instant> = None;
         for lane in &self.turns {
-            let at = self.lanes.get_mut(lane).and_then(|queue| queue.gate.next_event(now));
+            let at = self.lanes.get_mut(lane).and_then(|queue| queue.gate.next_event(now, limits));
             next = next.into_iter().chain(at).min();
         }
-        next.into_iter().chain(self.owners.values_mut().filter_map(|gate| gate.next_event(now))).min()
+        let owners = self.owners.values_mut().filter_map(|gate| gate.next_event(now, limits));
+        next.into_iter().chain(owners).min()
     }
 
     pub(super) fn anyone_waiting(&self) -> bool {
@@ -155,7 +210,8 @@ impl Schedule {
             _ => Duration::ZERO,
         };
         let waiting = queue.interactive.len + queue.background.len;
-        pause + Duration::from_secs((waiting / queue.gate.slots) as u64)
+        let each = queue.gate.slots.max(1) / self.limits.share.min(queue.gate.slots.max(1));
+        pause + Duration::from_secs((waiting / each.max(1)) as u64) * self.limits.stretch(lane)
     }
 
     /// Looks through all of them only when there are twice as many as the last time, so that it costs little per call.
@@ -187,20 +243,20 @@ impl Gate {
         Self { slots, busy: 0, cooling: BinaryHeap::new(), pause: None }
     }
 
-    fn is_free(&mut self, now: Instant) -> bool {
+    fn is_free(&mut self, now: Instant, limits: Limits) -> bool {
         let open = match self.pause {
             None => true,
             Some(Pause::Until(until)) => until <= now,
             Some(Pause::Probing(_)) => false,
         };
-        open && !self.is_full(now)
+        open && !self.is_full(now, limits)
     }
 
-    fn is_full(&mut self, now: Instant) -> bool {
+    fn is_full(&mut self, now: Instant, limits: Limits) -> bool {
         while self.cooling.peek().is_some_and(|Reverse(at)| *at <= now) {
             self.cooling.pop();
         }
-        self.busy + self.cooling.len() >= self.slots
+        self.busy + self.cooling.len() >= limits.of(self.slots)
     }
 
     /// Takes a slot; true if the call is a probe.
@@ -226,13 +282,13 @@ impl Gate {
     }
 
     /// When the gate may open by itself, if it is closed.
-    fn next_event(&mut self, now: Instant) -> Option<Instant> {
+    fn next_event(&mut self, now: Instant, limits: Limits) -> Option<Instant> {
         if let Some(Pause::Until(until)) = self.pause
             && until > now
         {
             return Some(until);
         }
-        if self.is_full(now) { self.cooling.peek().map(|Reverse(at)| *at) } else { None }
+        if self.is_full(now, limits) { self.cooling.peek().map(|Reverse(at)| *at) } else { None }
     }
 
     /// Whether forgetting it changes nothing, but that no call goes ahead of the others after a pause.
@@ -246,6 +302,10 @@ impl Gate {
     }
 }
 
+fn slots_of(lane: &Lane) -> usize {
+    if matches!(lane, Lane::Base(_)) { BASE_SLOTS } else { OWNER_SLOTS }
+}
+
 /// Those who wait for one lane.
 struct Queue {
     gate: Gate,
@@ -257,9 +317,8 @@ struct Queue {
 
 impl Queue {
     fn new(lane: &Lane) -> Self {
-        let slots = if matches!(lane, Lane::Base(_)) { BASE_SLOTS } else { OWNER_SLOTS };
         Self {
-            gate: Gate::new(slots),
+            gate: Gate::new(slots_of(lane)),
             interactive: FairQueue::default(),
             background: FairQueue::default(),
             run: 0,
@@ -285,8 +344,8 @@ impl Queue {
         self.class(ask.class).remove(&ask.principal, ticket);
     }
 
-    fn next(&mut self, now: Instant, owners: &mut HashMap<Arc<str>, Gate>) -> Option<Grant> {
-        if !self.gate.is_free(now) {
+    fn next(&mut self, now: Instant, owners: &mut HashMap<Arc<str>, Gate>, limits: Limits) -> Option<Grant> {
+        if !self.gate.is_free(now, limits) {
             return None;
         }
         let order = if self.run >= INTERACTIVE_WEIGHT && self.background.len > 0 {
@@ -295,7 +354,7 @@ impl Queue {
             [Class::Interactive, Class::Background]
         };
         for class in order {
-            let Some(ticket) = self.class(class).pop(now, owners) else { continue };
+            let Some(ticket) = self.class(class).pop(now, owners, limits) else { continue };
             self.run = if class == Class::Interactive && self.background.len > 0 { self.run + 1 } else { 0 };
             return Some(Grant { ticket, probe: self.gate.take() });
         }
@@ -333,12 +392,12 @@ impl FairQueue {
     }
 
     /// The next call whose owner has a slot left.
-    fn pop(&mut self, now: Instant, owners: &mut HashMap<Arc<str>, Gate>) -> Option<Ticket> {
+    fn pop(&mut self, now: Instant, owners: &mut HashMap<Arc<str>, Gate>, limits: Limits) -> Option<Ticket> {
         for at in 0..self.turns.len() {
             let Some(own) = self.waiting.get_mut(&self.turns[at]) else { continue };
             let Some((ticket, owner)) = own.front() else { continue };
             let gate = owners.entry(owner.clone()).or_insert_with(|| Gate::new(OWNER_SLOTS));
-            if !gate.is_free(now) {
+            if !gate.is_free(now, limits) {
                 continue;
             }
             gate.take();
@@ -452,6 +511,35 @@ mod tests {
         let mut per_base = [0; 20];
         granted.iter().for_each(|ticket| per_base[(*ticket as usize - 1) / 5] += 1);
         assert!(per_base.iter().all(|n| (2..=3).contains(n)), "{per_base:?}");
+    }
+
+    #[test]
+    fn one_of_several_processes_keeps_to_its_part() {
+        let now = Instant::now();
+        for (processes, slots, stretch) in [(1, 5, 1), (2, 2, 1), (5, 1, 1), (8, 1, 2)] {
+            let mut schedule = Schedule::default();
+            let who = ask("appA", "p", Class::Interactive);
+            for _ in 0..6 {
+                schedule.enqueue(&who);
+            }
+            let limits = Limits::shared_by(processes);
+            schedule.limit(limits);
+            assert_eq!(schedule.grant(now).len(), slots, "{processes}");
+            assert_eq!(limits.stretch(&who.lane), stretch, "{processes}");
+        }
+    }
+
+    #[test]
+    fn when_limits_change_nobody_is_sent_for_a_while() {
+        let mut schedule = Schedule::default();
+        let now = Instant::now();
+        let who = ask("appA", "p", Class::Interactive);
+        let from = now + Duration::from_secs(2);
+        schedule.limit(Limits::shared_by(2).from(from));
+        schedule.enqueue(&who);
+        assert!(schedule.grant(now).is_empty());
+        assert_eq!(schedule.next_event(now), Some(from));
+        assert_eq!(schedule.grant(from).len(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod dialect;
 mod faults;
 mod own;
 mod process;
+mod replicas;
 mod rights;
 mod stores;
 mod support;

@@ -159,7 +159,7 @@ mod tests {
         let (begun, shutdown) = (Instant::now(), Shutdown::manual());
         let start = Start::of(vec![part("a:1", 1), part("b:1", 0)], shutdown.clone());
         let error = start.finished().await.unwrap_err().to_string();
-        assert_eq!(error, "Store at b:1 cannot be used: it cannot be used yet");
+        assert_eq!(error, "Store at b:1 cannot be used: it is out of reach");
         assert_eq!(begun.elapsed(), PATIENCE);
         assert!(shutdown.is_requested());
         assert_eq!(shutdown.failure(), Some(&*error));

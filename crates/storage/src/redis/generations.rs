@@ -53,6 +53,24 @@ static RAISE: LazyLock<Script> = LazyLock::new(|| {
 #[async_trait]
 impl Generations for RedisStore {
     async fn current_of(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError> {
+        self.batch.ask(self, scopes).await
+    }
+
+    async fn raise_all(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError> {
+        let raised = match self.settle(self.doubts()).await {
+            Ok(()) => self.change(&keys(scopes), 1).await,
+            Err(error) => Err(error),
+        };
+        if raised.is_err() {
+            // Before anything is read again, the era is raised instead.
+            self.trust.failed.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(beyond_era(&raised?))
+    }
+}
+
+impl RedisStore {
+    pub(super) async fn read_counters(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError> {
         let keys = keys(scopes);
         for _ in 0..ATTEMPTS {
             let doubts = self.doubts();
@@ -70,20 +88,6 @@ impl Generations for RedisStore {
         Err(StorageError::Unavailable { what: "Redis" })
     }
 
-    async fn raise_all(&self, scopes: &[&str]) -> Result<Vec<u64>, StorageError> {
-        let raised = match self.settle(self.doubts()).await {
-            Ok(()) => self.change(&keys(scopes), 1).await,
-            Err(error) => Err(error),
-        };
-        if raised.is_err() {
-            // Before anything is read again, the era is raised instead.
-            self.trust.failed.fetch_add(1, Ordering::AcqRel);
-        }
-        Ok(beyond_era(&raised?))
-    }
-}
-
-impl RedisStore {
     /// How many reasons there were so far not to believe what was read before, and one.
     fn doubts(&self) -> u64 {
         self.link.losses() + self.trust.failed.load(Ordering::Acquire) + 1

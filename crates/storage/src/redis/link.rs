@@ -1,6 +1,6 @@
 //! The connection to Redis, and what happens when it is lost.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use super::RedisAddress;
 use crate::StorageError;
 
-/// How long a call may take. Redis answers within a millisecond, or there is something wrong with it.
-const CALL_LIMIT: Duration = Duration::from_millis(500);
+/// How long a call may take. Redis answers within a millisecond, unless it, or this machine, is in trouble.
+const CALL_LIMIT: Duration = Duration::from_secs(1);
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -25,6 +25,7 @@ pub(super) struct Link {
     /// For the log.
     address: RedisAddress,
     connection: Mutex<Option<MultiplexedConnection>>,
+    was_reached: AtomicBool,
     /// How often the connection was lost.
     losses: AtomicU64,
 }
@@ -37,7 +38,13 @@ impl Link {
         }
         let client = Client::open(address.info())
             .map_err(|source| StorageError::Redis { action: "use Redis", source })?;
-        Ok(Self { client, address: address.clone(), connection: Mutex::new(None), losses: AtomicU64::new(0) })
+        Ok(Self {
+            client,
+            address: address.clone(),
+            connection: Mutex::new(None),
+            was_reached: AtomicBool::new(false),
+            losses: AtomicU64::new(0),
+        })
     }
 
     /// Connects, unless it is connected.
@@ -45,8 +52,18 @@ impl Link {
         if self.connection().is_none() {
             let connection = self.reach().await?;
             *self.connection() = Some(connection);
+            self.was_reached.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection().is_some()
+    }
+
+    /// Whether there ever was a connection.
+    pub(super) fn was_reached(&self) -> bool {
+        self.was_reached.load(Ordering::Acquire)
     }
 
     /// How often the connection was lost. What Redis knew before may have been lost with it.

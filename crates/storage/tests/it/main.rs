@@ -13,6 +13,7 @@ mod killed_writer;
 mod postgres_server;
 mod redis_server;
 mod sessions;
+mod slots;
 mod sqlite_file;
 
 /// Runs behaviours, which are functions over a trait, as tests of each implementation.

@@ -74,6 +74,34 @@ async fn what_one_raises_another_sees_at_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_read_and_raise_at_once_never_see_a_counter_go_back() {
+    let server = Redis::start();
+    let (one, other) = (connect(&server).await, connect(&server).await);
+    let tasks: Vec<_> = (0..40)
+        .map(|n| {
+            let store = if n % 2 == 0 { one.clone() } else { other.clone() };
+            tokio::spawn(async move {
+                let (own, mut latest) = (format!("own {n}"), [0; 2]);
+                for round in 0..50 {
+                    let scopes = [own.as_str(), "common"];
+                    let seen = store.current_of(&scopes).await.unwrap();
+                    assert!(seen[0] >= latest[0] && seen[1] >= latest[1], "{seen:?} after {latest:?}");
+                    latest = [seen[0], seen[1]];
+                    if round % 5 == n % 5 {
+                        let raised = store.raise_all(&scopes).await.unwrap();
+                        assert!(raised[0] > latest[0] && raised[1] > latest[1]);
+                        latest = [raised[0], raised[1]];
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn values_of_one_are_found_by_another_until_the_server_is_killed_and_both_come_back() {
     let mut server = Redis::start();
