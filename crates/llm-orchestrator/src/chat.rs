@@ -18,7 +18,7 @@ use crate::error;
 use crate::openai::{ChatRequest, Conversation, parse_messages};
 use crate::prompt;
 use crate::runner::{Job, Running, Settings};
-use crate::sessions::{OpenSession, no_such_session, session_of_call};
+use crate::sessions::{OpenSession, Sessions, no_such_session, session_of_call};
 use crate::state::AppState;
 use crate::turn::{Catalog, History, ToolKind};
 use opening::{Ask, opening};
@@ -66,8 +66,10 @@ pub(crate) async fn begin(
     let client_tools = request.client_tools()?;
     let run = format!("run_{}", Uuid::now_v7().simple());
 
-    let record = session(app, principal, request, &conversation, now).await?;
-    let session = app.sessions.open(record, &run).await?;
+    let session = match session(app, principal, request, &conversation, now).await? {
+        Some(record) => app.sessions.open(record, &run).await?,
+        None => app.sessions.open_draft(Sessions::draft(principal, None, metadata(&conversation)), &run)?,
+    };
     let prepared = async {
         let ask = Ask {
             approval: request.approval.as_ref(),
@@ -112,19 +114,19 @@ pub(crate) async fn begin(
     Ok(Begun { run, session: id, model, created, dropped: request.dropped(), running })
 }
 
-/// The session that the request means, or a new one.
+/// The session that the request means; `None`: a new one, of whatever id.
 async fn session(
     app: &AppState,
     principal: &Principal,
     request: &ChatRequest,
     conversation: &Conversation,
     now: SystemTime,
-) -> Result<SessionRecord, ApiError> {
+) -> Result<Option<SessionRecord>, ApiError> {
     if let Some(id) = request.session()? {
         return match app.sessions.store.find(id).await? {
-            Some(session) if *session.owner == *principal.key_id => Ok(session),
+            Some(session) if *session.owner == *principal.key_id => Ok(Some(session)),
             None if request.session_strict != Some(true) && request.approval.is_none() => {
-                app.sessions.create(principal, Some(id.to_owned()), metadata(conversation)).await
+                app.sessions.create(principal, Some(id.to_owned()), metadata(conversation)).await.map(Some)
             }
             _ => Err(no_such_session()),
         };
@@ -136,7 +138,7 @@ async fn session(
     if let Some(id) = asked_for.or(said) {
         let is_meant = |history: &History| history.asking().is_some_and(|(_, pending)| pending.id == id);
         match app.sessions.search(principal, since, is_meant).await? {
-            Some(session) => return Ok(session),
+            Some(session) => return Ok(Some(session)),
             None if asked_for.is_some() => return Err(opening::no_such_approval()),
             None => {}
         }
@@ -145,9 +147,9 @@ async fn session(
         && let Some(session) = app.sessions.store.find(&id).await?
         && *session.owner == *principal.key_id
     {
-        return Ok(session);
+        return Ok(Some(session));
     }
-    app.sessions.create(principal, None, metadata(conversation)).await
+    Ok(None)
 }
 
 /// What a list of sessions shows.

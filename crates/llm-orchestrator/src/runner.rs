@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use llm_api::{
-    Adjustment, LlmError, Provider, Request, ResponseFormat, StreamEvent, Thinking, ToolChoice, Turn,
+    Adjustment, LlmError, Provider, ReplyStream, Request, ResponseFormat, StreamEvent, Thinking, ToolChoice,
+    Turn,
 };
 use serde_json::Value;
 use service_kit::ApiError;
@@ -142,7 +143,7 @@ async fn drive(runner: Runner, job: Job, out: mpsc::Sender<RunEvent>, left: Canc
         principal: Arc::new(principal),
         settings: Arc::new(settings),
         runner,
-        log,
+        log: Some(log),
         out,
         left,
         streams,
@@ -166,7 +167,8 @@ async fn drive(runner: Runner, job: Job, out: mpsc::Sender<RunEvent>, left: Canc
 struct Driver {
     runner: Runner,
     run: Run,
-    log: Log,
+    /// `None` only while something is appended beside the model's answer.
+    log: Option<Log>,
     report: Report,
     principal: Arc<Principal>,
     settings: Arc<Settings>,
@@ -213,7 +215,7 @@ impl Driver {
                         let input = self.call_model(call, &events, &usage).await?;
                         self.advance(input, &mut queue);
                     } else {
-                        self.log.append(&events, &usage).await?;
+                        self.log.as_mut().ok_or_else(no_log)?.append(&events, &usage).await?;
                     }
                 }
                 Some(Do::CallModel(call)) => {
@@ -320,35 +322,58 @@ impl Driver {
     ) -> Result<Input, ApiError> {
         let mut stream = self.runner.provider.stream(request);
         self.note_dropped(stream.adjustments()).await;
-        let (left, lost, deadline) = (self.left.clone(), self.lost.clone(), self.deadline);
-        let first = async {
-            tokio::select! {
-                event = stream.next() => Ok(event),
-                input = gone(&left, &lost, deadline, false, false) => Err(input),
+        let Some(mut log) = self.log.take() else { return Err(no_log()) };
+        let heard = {
+            // The answer need not wait for the record, but nothing is done with it before that is kept.
+            let mut recording = Box::pin(async {
+                match events.is_empty() && usage.is_empty() {
+                    true => Ok(()),
+                    false => log.append(events, usage).await,
+                }
+            });
+            let mut recorded = None;
+            let hearing = self.hear_out(&mut stream);
+            tokio::pin!(hearing);
+            loop {
+                tokio::select! {
+                    done = &mut recording, if recorded.is_none() => match done {
+                        Ok(()) => recorded = Some(()),
+                        Err(error) => break Err(error.into()),
+                    },
+                    input = &mut hearing => {
+                        if recorded.is_none() {
+                            recording.await?;
+                        }
+                        break Ok(input);
+                    }
+                }
             }
         };
-        let (recorded, mut next) = if events.is_empty() && usage.is_empty() {
-            (Ok(()), first.await)
-        } else {
-            tokio::join!(self.log.append(events, usage), first)
-        };
-        recorded?;
+        self.log = Some(log);
+        heard
+    }
+
+    /// Hears an answer to its end, and shows it.
+    async fn hear_out(&mut self, stream: &mut ReplyStream) -> Input {
         let mut shown = String::new();
         let mut held_back = String::new();
         loop {
+            let next = tokio::select! {
+                event = stream.next() => event,
+                input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => return input,
+            };
             match next {
-                Err(input) => return Ok(input),
-                Ok(Some(Ok(StreamEvent::Text(text)))) if self.streams => {
+                Some(Ok(StreamEvent::Text(text))) if self.streams => {
                     let text = if shown.is_empty() { self.after_gap(text) } else { text };
                     self.run.shown(&text);
                     shown.push_str(&text);
                     self.tell(RunEvent::Text(text)).await;
                 }
-                Ok(Some(Ok(StreamEvent::Text(text)))) => held_back.push_str(&text),
-                Ok(Some(Ok(StreamEvent::Thought(text)))) => self.tell(RunEvent::Thought(text)).await,
+                Some(Ok(StreamEvent::Text(text))) => held_back.push_str(&text),
+                Some(Ok(StreamEvent::Thought(text))) => self.tell(RunEvent::Thought(text)).await,
                 // Told once it is run.
-                Ok(Some(Ok(StreamEvent::ToolCall(_)))) => {}
-                Ok(Some(Ok(StreamEvent::Done(reply)))) => {
+                Some(Ok(StreamEvent::ToolCall(_))) => {}
+                Some(Ok(StreamEvent::Done(reply))) => {
                     let is_kept = !matches!(reply.finish, llm_api::Finish::Malformed { .. });
                     if !held_back.is_empty() && is_kept {
                         let text = self.after_gap(held_back);
@@ -356,18 +381,14 @@ impl Driver {
                         self.tell(RunEvent::Text(text)).await;
                     }
                     self.report.emulated |= reply.emulated;
-                    return Ok(Input::Answered(reply));
+                    return Input::Answered(reply);
                 }
-                Ok(Some(Err(error))) => return Ok(Input::Failed { error, shown }),
-                Ok(None) => {
+                Some(Err(error)) => return Input::Failed { error, shown },
+                None => {
                     let error = LlmError::CutStream { usage: llm_api::Usage::default() };
-                    return Ok(Input::Failed { error, shown });
+                    return Input::Failed { error, shown };
                 }
             }
-            next = tokio::select! {
-                event = stream.next() => Ok(event),
-                input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => Err(input),
-            };
         }
     }
 
@@ -524,6 +545,11 @@ impl Driver {
             cost_nano_usd: cost.unwrap_or(0),
         }]
     }
+}
+
+/// After a failed record there is nothing more to be recorded.
+fn no_log() -> ApiError {
+    ApiError::new(service_kit::ErrorCode::Unavailable, "a store of this service does not answer")
 }
 
 /// Waits until the run has to end: the client left, somebody else took the session, or time is up. Each is told once.

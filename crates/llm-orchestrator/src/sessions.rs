@@ -46,9 +46,11 @@ pub(crate) struct OpenSession {
 
 /// The end of a session's events, where more are appended.
 pub(crate) struct Log {
-    store: Arc<dyn SessionStore>,
+    sessions: Sessions,
     session: String,
     last_seq: u64,
+    /// Not made yet: with the first events it is.
+    draft: Option<SessionRecord>,
 }
 
 impl Sessions {
@@ -63,20 +65,25 @@ impl Sessions {
         id: Option<String>,
         metadata: Value,
     ) -> Result<SessionRecord, ApiError> {
+        let record = Self::draft(owner, id, metadata);
+        match self.store.create(&record).await {
+            Ok(()) => Ok(record),
+            // Somebody else's, or made a moment ago by a request of the same caller.
+            Err(StorageError::Exists { .. }) => self.find(owner, &record.id).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A session that nobody has made yet.
+    pub(crate) fn draft(owner: &Principal, id: Option<String>, metadata: Value) -> SessionRecord {
         let now = SystemTime::now();
-        let record = SessionRecord {
+        SessionRecord {
             id: id.unwrap_or_else(|| Uuid::now_v7().to_string()),
             owner: owner.key_id.to_string(),
             metadata,
             created_at: now,
             updated_at: now,
             last_seq: 0,
-        };
-        match self.store.create(&record).await {
-            Ok(()) => Ok(record),
-            // Somebody else's, or made a moment ago by a request of the same caller.
-            Err(StorageError::Exists { .. }) => self.find(owner, &record.id).await,
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -96,8 +103,17 @@ impl Sessions {
                 return Err(error);
             }
         };
-        let log = Log { store: self.store.clone(), session: record.id.clone(), last_seq };
+        let log = Log { sessions: self.clone(), session: record.id.clone(), last_seq, draft: None };
         Ok(OpenSession { id: record.id, history, log, lease })
+    }
+
+    /// Begins work on a session that is made, and leased, together with its first events: the model need not wait for it.
+    pub(crate) fn open_draft(&self, draft: SessionRecord, run: &str) -> Result<OpenSession, ApiError> {
+        let lease = Held::of_draft(self, &draft.id, run)?;
+        let history = History::named(call_prefix(&draft.id));
+        let id = draft.id.clone();
+        let log = Log { sessions: self.clone(), session: id.clone(), last_seq: 0, draft: Some(draft) };
+        Ok(OpenSession { id, history, log, lease })
     }
 
     /// The conversation, and the number of its latest event.
@@ -168,8 +184,14 @@ impl Log {
         events: &[Event],
         usage: &[UsageRecord],
     ) -> Result<(), StorageError> {
+        let store = &self.sessions.store;
+        if let Some(draft) = &self.draft {
+            store.create(draft).await?;
+            self.draft = None;
+            lease::renew_once(&self.sessions, &self.session).await?;
+        }
         let events: Vec<_> = events.iter().map(Event::store).collect();
-        self.last_seq = self.store.append(&self.session, self.last_seq, &events, usage).await?;
+        self.last_seq = store.append(&self.session, self.last_seq, &events, usage).await?;
         Ok(())
     }
 }

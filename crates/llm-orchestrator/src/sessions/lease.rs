@@ -58,15 +58,24 @@ impl Held {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(Self::renewed(here))
+    }
+
+    /// For a session that is not made yet; [`renew_once`] has to follow.
+    pub(super) fn of_draft(sessions: &Sessions, id: &str, run: &str) -> Result<Self, ApiError> {
+        Here::enter(sessions, id, run).map(Self::renewed)
+    }
+
+    fn renewed(here: Here) -> Self {
         let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(renew(sessions.clone(), id.to_owned(), stop.clone(), lost.clone()));
-        Ok(Self {
-            sessions: sessions.clone(),
-            id: id.to_owned(),
+        tokio::spawn(renew(here.sessions.clone(), here.id.clone(), stop.clone(), lost.clone()));
+        Self {
+            sessions: here.sessions.clone(),
+            id: here.id.clone(),
             lost,
             _renewal: stop.drop_guard(),
             _here: here,
-        })
+        }
     }
 
     /// Ends once the right is somebody else's.
@@ -83,6 +92,11 @@ impl Held {
     }
 }
 
+/// Takes the lease of a session that was made a moment ago, whose id nobody else knows yet.
+pub(super) async fn renew_once(sessions: &Sessions, id: &str) -> Result<(), StorageError> {
+    sessions.store.lease(id, &sessions.holder, TTL).await.map(drop)
+}
+
 async fn renew(sessions: Sessions, id: String, stop: CancellationToken, lost: CancellationToken) {
     loop {
         tokio::select! {
@@ -91,10 +105,12 @@ async fn renew(sessions: Sessions, id: String, stop: CancellationToken, lost: Ca
         }
         match sessions.store.lease(&id, &sessions.holder, TTL).await {
             Ok(Lease::Held) => {}
-            Ok(Lease::Busy { .. }) | Err(StorageError::Missing { .. }) => {
+            Ok(Lease::Busy { .. }) => {
                 lost.cancel();
                 return;
             }
+            // Deleted, or not made yet: what is appended will tell.
+            Err(StorageError::Missing { .. }) => {}
             // What is appended meanwhile fails if somebody else took over, so nothing is done twice.
             Err(error) => warn!("a session's lease was not renewed: {error}"),
         }
