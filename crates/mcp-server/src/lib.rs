@@ -17,6 +17,7 @@ mod seal;
 mod server;
 mod stdio;
 mod tools;
+mod turns;
 mod write;
 
 use axum::Router;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use rmcp::model::{
@@ -18,13 +18,14 @@ use service_kit::auth::{Principal, PrincipalSigner};
 use service_kit::edge::Deadline;
 use service_kit::telemetry::trace_context::{self, Current};
 use storage::Claims;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, info_span};
 
 use crate::context::{self, Context, Output, Progress};
 use crate::error::{Code, ToolError};
 use crate::gateway::{Credential, Gateway};
 use crate::seal::Sealer;
 use crate::tools::{self, Tool};
+use crate::turns::Turns;
 use crate::write::consent::{self, Asking, Way};
 use crate::write::{Failed, Reply};
 
@@ -76,11 +77,12 @@ struct Inner {
     callers: Callers,
     sealer: Sealer,
     claims: Arc<dyn Claims>,
+    turns: Turns,
 }
 
 impl McpServer {
     pub(crate) fn new(gateway: Gateway, callers: Callers, sealer: Sealer, claims: Arc<dyn Claims>) -> Self {
-        Self(Arc::new(Inner { gateway, callers, sealer, claims }))
+        Self(Arc::new(Inner { gateway, callers, sealer, claims, turns: Turns::default() }))
     }
 
     fn arrived(context: &RequestContext<RoleServer>) -> Option<&Arrived> {
@@ -172,11 +174,23 @@ impl ServerHandler for McpServer {
         };
         let started = Instant::now();
         let mut tools = self.context(&context)?;
+        let Some(_turn) = self.0.turns.take(&tools.caller) else {
+            return Ok(result(Err(too_many_at_once()), false, is_modern(&context)).into());
+        };
         let cancelled = context.ct.clone();
-        let (current, span) = match Self::arrived(&context) {
+        let (current, parent) = match Self::arrived(&context) {
             Some(arrived) => (arrived.current.clone(), arrived.span.clone()),
             None => (None, tracing::Span::current()),
         };
+        let span = info_span!(
+            parent: &parent,
+            "tools/call",
+            otel.name = format!("tools/call {}", tool.name()),
+            mcp.method.name = "tools/call",
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = tool.name(),
+            error.r#type = tracing::field::Empty,
+        );
         let asking = Asking {
             way: way_of_asking(&context),
             is_always: context.meta.get(ASK).is_some_and(|value| value == "always"),
@@ -190,7 +204,7 @@ impl ServerHandler for McpServer {
                 () = cancelled.cancelled() => None,
             }
         }
-        .instrument(span);
+        .instrument(span.clone());
         let outcome = match current {
             Some(current) => trace_context::enter(current, work).await,
             None => work.await,
@@ -206,6 +220,9 @@ impl ServerHandler for McpServer {
             "method" => "tools/call", "tool" => tool.name(), "outcome" => word,
         )
         .record(started.elapsed());
+        if word == "error" {
+            span.record("error.type", "tool_error");
+        }
         let (emulated, modern) = (tools.asker.is_emulated(), is_modern(&context));
         match outcome {
             Some(Ok(Reply::Output(output))) => Ok(result(Ok(output), emulated, modern).into()),
@@ -270,6 +287,15 @@ fn way_of_asking(context: &RequestContext<RoleServer>) -> Way {
         },
         _ => Way::None,
     }
+}
+
+fn too_many_at_once() -> ToolError {
+    let mut error = ToolError::new(
+        Code::RateLimited,
+        "too many calls of this API key are under way; nothing was done. Wait for some to end, then call again",
+    );
+    error.retry_after = Some(Duration::from_secs(1));
+    error
 }
 
 fn meta(is_emulated: bool, is_modern: bool) -> MetaObject {

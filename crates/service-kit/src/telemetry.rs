@@ -17,6 +17,9 @@ use crate::config::Reader;
 use lines::LineLayer;
 use otlp::Collector;
 
+/// A library that has several lines to say about each request; it says them if it is asked by name.
+pub(crate) const CHATTY: &str = "rmcp";
+
 /// How much is logged, and for whom.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
@@ -56,7 +59,8 @@ impl LogSettings {
         let format = settings.optional::<LogFormat>("LOG_FORMAT");
         let collector = Collector::read(settings);
         Some(Self {
-            level: level.unwrap_or_else(|| LogLevel(Targets::new().with_default(LevelFilter::INFO))),
+            level: level
+                .unwrap_or_else(|| LogLevel::new(Targets::new().with_default(LevelFilter::INFO), false)),
             format: format.unwrap_or(LogFormat::Text),
             collector,
         })
@@ -69,13 +73,24 @@ impl FromStr for LogLevel {
     // Not `Targets`' own parser: it takes a mistyped level for a target and then logs nothing else.
     fn from_str(text: &str) -> Result<Self, UnknownLevel> {
         let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        let mut names_chatty = false;
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             targets = match part.split_once('=') {
-                Some((target, level)) => targets.with_target(target.trim(), level_of(level.trim())?),
+                Some((target, level)) => {
+                    names_chatty |= target.trim() == CHATTY;
+                    targets.with_target(target.trim(), level_of(level.trim())?)
+                }
                 None => targets.with_default(level_of(part)?),
             };
         }
-        Ok(Self(targets))
+        Ok(Self::new(targets, names_chatty))
+    }
+}
+
+impl LogLevel {
+    fn new(targets: Targets, names_chatty: bool) -> Self {
+        let default = targets.default_level().unwrap_or(LevelFilter::OFF);
+        Self(if names_chatty { targets } else { targets.with_target(CHATTY, default.min(LevelFilter::WARN)) })
     }
 }
 
@@ -111,5 +126,27 @@ pub fn init(service: &'static str, settings: &LogSettings) {
     if let (true, Some(problem)) = (is_first, problem) {
         // A service without traces is better than none.
         tracing::error!("spans are not sent: {problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_chatty_library_says_its_lines_only_if_it_is_asked_by_name() {
+        for (setting, level, expected) in [
+            ("info", Level::INFO, false),
+            ("debug", Level::WARN, true),
+            ("error", Level::WARN, false),
+            ("info,rmcp=debug", Level::DEBUG, true),
+        ] {
+            let LogLevel(targets) = setting.parse().unwrap();
+            assert_eq!(targets.would_enable("rmcp::service", &level), expected, "{setting} {level}");
+        }
+        let LogLevel(targets) = "info".parse().unwrap();
+        assert!(targets.would_enable("mcp_server", &Level::INFO));
     }
 }

@@ -3,7 +3,7 @@
 mod group;
 mod metric;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use airtable_api::calls::PAGE;
 use airtable_api::wire::ListRecords;
@@ -248,11 +248,12 @@ fn answer(
             json!({"group": group, "metrics": of(group_tallies)})
         })
         .collect();
+    let told_apart = told_apart(names);
     let rows: Vec<Vec<String>> = tallies
         .groups
         .iter()
         .map(|(key, group)| {
-            let keys = key.iter().map(|key| key.to_text(names, &tallies.people));
+            let keys = key.iter().map(|key| key.to_text(&told_apart, &tallies.people));
             keys.chain(group.iter().map(Tally::to_text)).collect()
         })
         .collect();
@@ -292,6 +293,19 @@ fn answer(
         structured["notes"] = json!(notes);
     }
     Output::new(text, structured)
+}
+
+/// Names, with the id behind those that several records have.
+fn told_apart(names: &Names) -> Names {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for name in names.values() {
+        *seen.entry(name).or_default() += 1;
+    }
+    let text = |id: &String, name: &String| match seen[name.as_str()] {
+        1 => name.clone(),
+        _ => format!("{name} ({id})"),
+    };
+    names.iter().map(|(id, name)| (id.clone(), text(id, name))).collect()
 }
 
 fn or_none(text: String) -> String {

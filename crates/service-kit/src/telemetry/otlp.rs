@@ -114,7 +114,7 @@ pub(super) enum CannotSend {
 
 /// Our own spans, and no events: those are the log's, where credentials are taken out of them.
 fn is_sent(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && *metadata.level() <= Level::INFO
+    metadata.is_span() && *metadata.level() <= Level::INFO && !metadata.target().starts_with(super::CHATTY)
 }
 
 impl FromStr for Endpoint {
