@@ -4,6 +4,7 @@ mod admin;
 mod caches;
 mod calls;
 mod config;
+mod demo;
 mod echo;
 mod embed;
 mod emulator;

@@ -10,6 +10,7 @@ use jiff::civil::Time;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde_json::{Map, Value, json};
 
+use super::demo;
 use super::echo;
 use super::emulator::{Answer, Brain, Caller, Shared, lock};
 use super::errors::{GeminiError, json_response};
@@ -133,6 +134,7 @@ impl Shared {
         }
         let text = prompt.last_user_text();
         let ordinary = || match &mut *lock(&self.brain) {
+            Brain::Demo => demo::answer(prompt, today()).into(),
             Brain::Echo => echo::answer(prompt).into(),
             Brain::Script(play) => play.answer(prompt, model.id, &caller.key),
         };
@@ -382,6 +384,11 @@ fn response_id() -> Result<String, GeminiError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| GeminiError::internal())?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// In UTC, where Airtable's formulas count days too.
+fn today() -> jiff::civil::Date {
+    TimeZone::UTC.to_datetime(Timestamp::now()).date()
 }
 
 /// The date where Google counts days, and how far their end is.

@@ -43,7 +43,7 @@ pub struct Options {
     /// Answer as this script says
     #[arg(long, global = true, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// What answers without a script [default: echo]
+    /// What answers without a script [default: demo]
     #[arg(long, global = true, value_enum, conflicts_with = "script")]
     pub mode: Option<ModeName>,
     /// Accept this API key beside the minted one; can be given several times
@@ -66,6 +66,8 @@ pub struct Options {
 /// What answers without a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ModeName {
+    /// Answers questions about bases by fixed rules, with the tools that were declared
+    Demo,
     /// Repeats what the user said
     Echo,
 }
@@ -84,7 +86,8 @@ impl Config {
                     return None;
                 }
             },
-            (None, Some(ModeName::Echo) | None) => Mode::Echo,
+            (None, Some(ModeName::Echo)) => Mode::Echo,
+            (None, Some(ModeName::Demo) | None) => Mode::Demo,
         };
         if options.accept_key.iter().any(|key| key.trim().is_empty()) {
             settings.problem("--accept-key", "must not be empty");

@@ -34,6 +34,8 @@ pub struct Emulator {
 /// What answers.
 #[derive(Debug, Clone)]
 pub enum Mode {
+    /// Answers questions about bases by fixed rules, with the tools that were declared.
+    Demo,
     /// Repeats what the user said.
     Echo,
     /// Answers as a script says.
@@ -92,6 +94,7 @@ pub(super) struct Shared {
 
 /// A mode at work.
 pub(super) enum Brain {
+    Demo,
     Echo,
     Script(Box<Play>),
 }
@@ -99,6 +102,7 @@ pub(super) enum Brain {
 impl Brain {
     fn new(mode: Mode) -> Self {
         match mode {
+            Mode::Demo => Self::Demo,
             Mode::Echo => Self::Echo,
             Mode::Script(script) => Self::Script(Box::new(Play::new(script))),
         }
@@ -106,6 +110,7 @@ impl Brain {
 
     pub(super) fn name(&self) -> &'static str {
         match self {
+            Self::Demo => "demo",
             Self::Echo => "echo",
             Self::Script(_) => "script",
         }

@@ -131,7 +131,7 @@ impl Prompt {
 
     /// What the user said last.
     pub(super) fn last_user_text(&self) -> String {
-        self.last_question().map(|at| self.contents[at].text()).unwrap_or_default()
+        self.last_question().map(|at| self.contents[at].said()).unwrap_or_default()
     }
 }
 
@@ -179,6 +179,15 @@ impl Content {
         self.responses().next().is_some()
     }
 
+    /// What a person said in it: its texts without what an application added, see [`is_context`].
+    pub(super) fn said(&self) -> String {
+        let texts = self.parts.iter().enumerate().filter_map(|(index, part)| match &part.data {
+            Data::Text(text) if !part.thought && (index == 0 || !is_context(text)) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
     /// Its texts, thoughts left out.
     pub(super) fn text(&self) -> String {
         let texts: Vec<&str> = self
@@ -191,6 +200,12 @@ impl Content {
             .collect();
         texts.join(if self.role == Role::User { "\n" } else { "" })
     }
+}
+
+/// Whether a text is what an application adds to a person's words, such as the date: a part of its own in square brackets.
+pub(super) fn is_context(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('[') && text.ends_with(']') && !text.starts_with("[[")
 }
 
 impl Data {

@@ -220,7 +220,7 @@ fn conversation(prompt: &Prompt, caller: &str) -> u64 {
         .contents
         .iter()
         .find(|content| content.role == Role::User)
-        .map(|content| content.text())
+        .map(|content| content.said())
         .hash(&mut hasher);
     hasher.finish()
 }

@@ -1,0 +1,562 @@
+//! Carrying out a query, and saying what came of it. Every number is one that a tool gave.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::agent::{Age, Agent, Plan, say};
+use super::belt::{Role, Slot};
+use super::csv;
+use super::filter::{formula, in_words};
+use super::query::{Goal, Metric, Query};
+use super::schema::{FieldKind, Table, list, text};
+
+/// Records in one answer, unless the question says how many.
+const LIMIT: usize = 20;
+
+/// Groups in one answer.
+const MOST_GROUPS: usize = 60;
+
+/// Fields of each record, unless the question names some.
+const MOST_FIELDS: usize = 5;
+
+impl Agent<'_> {
+    /// The answer to a query.
+    pub(super) fn carry_out(&self, query: &Query) -> Plan<String> {
+        if !query.troubles.is_empty() {
+            return say(self.not_understood(query));
+        }
+        match query.goal {
+            Goal::Numbers => self.numbers(query),
+            Goal::Records => self.records(query),
+        }
+    }
+
+    /// What was understood, and what the table offers.
+    fn not_understood(&self, query: &Query) -> String {
+        let mut text = format!("{}.", query.troubles.join(", and "));
+        let _ = write!(
+            text,
+            " I understood that you ask about records of {}{}.",
+            query.table.name,
+            in_words(&query.conditions)
+        );
+        text.push_str(&offer(&query.table));
+        text
+    }
+
+    fn numbers(&self, query: &Query) -> Plan<String> {
+        let Some(tool) = self.belt.get(Role::Aggregate) else { return self.count_by_list(query) };
+        let counts = query.metrics.is_empty();
+        let labels: Vec<String> =
+            if counts { vec!["count".to_owned()] } else { query.metrics.iter().map(Metric::label).collect() };
+        let groups: Vec<String> = query.groups.iter().map(|group| group.label()).collect();
+        let mut given = self.place(&query.table);
+        if !counts || tool.requires(Slot::Metrics) {
+            given.push((Slot::Metrics, json!(labels)));
+        }
+        if !groups.is_empty() {
+            given.push((Slot::GroupBy, json!(groups)));
+        }
+        given.extend(formula(&query.conditions).map(|formula| (Slot::Filter, json!(formula))));
+        let thought =
+            format!("Now I can ask for the numbers: {} of {}.", labels.join(", "), query.table.name);
+        let result = self.call(tool, tool.arguments(given), Age::Fresh, &thought)?;
+        let numbers = Numbers::read(&result, &labels, &groups);
+        let Some(numbers) = numbers else {
+            // A tool with another shape of result: its own words are better than none.
+            return Ok(format!("{}{}: {}", query.table.name, in_words(&query.conditions), plain(&result)));
+        };
+        Ok(numbers.say(query, counts))
+    }
+
+    /// Without a tool that counts, all pages are read.
+    fn count_by_list(&self, query: &Query) -> Plan<String> {
+        if !query.metrics.is_empty() || !query.groups.is_empty() {
+            return say("I have no tool that adds up or groups, only one that lists; I can count records.");
+        }
+        let tool = self.tool(Role::ListRecords)?;
+        let mut cursor: Option<Value> = None;
+        let mut count = 0;
+        const MOST_PAGES: usize = 30;
+        for _ in 0..MOST_PAGES {
+            let mut given = self.place(&query.table);
+            given.extend(formula(&query.conditions).map(|formula| (Slot::Filter, json!(formula))));
+            given.push((Slot::Fields, json!([query.table.primary])));
+            given.extend(cursor.clone().map(|cursor| (Slot::Cursor, cursor)));
+            let result = self.call(
+                tool,
+                tool.arguments(given),
+                Age::Fresh,
+                "I count by reading all pages of the list.",
+            )?;
+            let page = Page::read(&result);
+            count += page.records.len();
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(with_notes(counted(&query.table, count as u64, query) + ".", query, &[]));
+            }
+        }
+        say(format!(
+            "There are more than {count} records in {}{}.",
+            query.table.name,
+            in_words(&query.conditions)
+        ))
+    }
+
+    fn records(&self, query: &Query) -> Plan<String> {
+        let tool = self.tool(Role::ListRecords)?;
+        let limit = query.limit.unwrap_or(LIMIT);
+        let fields = self.fields_to_show(query);
+        let mut given = self.place(&query.table);
+        let filter = formula(&query.conditions);
+        given.extend(filter.clone().map(|formula| (Slot::Filter, json!(formula))));
+        if !query.sort.is_empty() {
+            let key = |(field, descending): &(String, bool)| {
+                if *descending { format!("-{field}") } else { field.clone() }
+            };
+            given.push((Slot::Sort, json!(query.sort.iter().map(key).collect::<Vec<_>>())));
+        }
+        given.push((Slot::Limit, json!(limit)));
+        given.push((Slot::Fields, json!(fields)));
+        let mut calls = vec![(tool, tool.arguments(given))];
+        // How many there are in all, at the same time.
+        let count_tool = self.belt.get(Role::Aggregate).filter(|tool| !tool.requires(Slot::GroupBy));
+        if let Some(count) = count_tool {
+            let mut given = self.place(&query.table);
+            given.extend(filter.map(|formula| (Slot::Filter, json!(formula))));
+            if count.requires(Slot::Metrics) {
+                given.push((Slot::Metrics, json!(["count"])));
+            }
+            calls.push((count, count.arguments(given)));
+        }
+        let thought = format!("I list the records of {} and count them at the same time.", query.table.name);
+        // The list may be corrected; the count is of no use without it.
+        let mut results = self.together(calls.clone(), Age::Fresh, &thought)?.into_iter();
+        let listed = match results.next() {
+            Some(Ok(result)) => result,
+            _ => self.call(tool, calls.swap_remove(0).1, Age::Fresh, &thought)?,
+        };
+        let counted = results.next().and_then(Result::ok);
+        let page = Page::read(&listed);
+        let total = counted
+            .as_ref()
+            .and_then(|result| Numbers::read(result, &["count".to_owned()], &[])?.rows)
+            .or(page.total)
+            .or((page.cursor.is_none() && page.records.len() < limit).then_some(page.records.len() as u64));
+        if page.records.is_empty() {
+            let where_ = in_words(&query.conditions);
+            return Ok(with_notes(
+                format!("There are no records in {}{where_}.", query.table.name),
+                query,
+                &[],
+            ));
+        }
+        if let ([record], true) = (page.records.as_slice(), total == Some(1) && query.shown.is_empty()) {
+            return self.one(query, record);
+        }
+        let shown = page.records.len();
+        let mut text = match total {
+            Some(total) if total as usize > shown => {
+                format!("{shown} of {total} records in {}{}", query.table.name, in_words(&query.conditions))
+            }
+            Some(total) => format!("{}{}", counted_in(&query.table, total), in_words(&query.conditions)),
+            None => format!(
+                "The first {shown} records in {}{} (there are more)",
+                query.table.name,
+                in_words(&query.conditions)
+            ),
+        };
+        for (field, descending) in &query.sort {
+            let _ = write!(text, ", {} {field} first", if *descending { "largest" } else { "smallest" });
+        }
+        text.push(':');
+        for record in &page.records {
+            text.push_str("\n- ");
+            text.push_str(&line(record, &query.table, &fields));
+        }
+        Ok(with_notes(text, query, &[]))
+    }
+
+    /// One record is shown with all its cells.
+    fn one(&self, query: &Query, record: &Value) -> Plan<String> {
+        let id = record["id"].as_str().unwrap_or_default();
+        let whole = match self.belt.get(Role::GetRecord) {
+            Some(get) if !id.is_empty() => {
+                let mut given = self.place(&query.table);
+                given.push((Slot::RecordId, json!(id)));
+                let result =
+                    self.call(get, get.arguments(given), Age::Fresh, "There is one; I read all of it.")?;
+                result.get("record").cloned().unwrap_or(result)
+            }
+            _ => record.clone(),
+        };
+        Ok(with_notes(whole_record(&whole, &query.table), query, &[]))
+    }
+
+    /// The primary field, what the question names, and some more.
+    fn fields_to_show(&self, query: &Query) -> Vec<String> {
+        let mut fields = vec![query.table.primary.clone()];
+        let mut add = |name: &String| {
+            if !fields.contains(name) {
+                fields.push(name.clone());
+            }
+        };
+        query.shown.iter().for_each(&mut add);
+        query.sort.iter().for_each(|(field, _)| add(field));
+        query.conditions.iter().for_each(|condition| add(&condition.field.name));
+        if query.shown.is_empty() {
+            let plain = |kind: FieldKind| {
+                !matches!(kind, FieldKind::Attachment | FieldKind::Other | FieldKind::Computed)
+            };
+            for field in query.table.fields.iter().filter(|field| plain(field.kind)) {
+                if fields.len() >= MOST_FIELDS {
+                    break;
+                }
+                if !fields.contains(&field.name) {
+                    fields.push(field.name.clone());
+                }
+            }
+        }
+        fields
+    }
+}
+
+/// A record of which everything is shown.
+pub(super) fn whole_record(record: &Value, table: &Table) -> String {
+    let cells = cells(record);
+    let name = cells.get(&table.primary).map(shown).unwrap_or_else(|| "(without a name)".to_owned());
+    let mut text = format!("{name} ({}):", table.name);
+    for (field, value) in &cells {
+        if *field != table.primary {
+            let _ = write!(text, "\n- {field}: {}", shown(value));
+        }
+    }
+    text
+}
+
+/// The table's fields and choices, as far as they help to ask again.
+pub(super) fn offer(table: &Table) -> String {
+    let mut text = format!("\nFields of {}: ", table.name);
+    let fields: Vec<String> = table
+        .fields
+        .iter()
+        .take(30)
+        .map(|field| {
+            let choices: Vec<&str> = field.choices.iter().take(8).map(String::as_str).collect();
+            if choices.is_empty() {
+                field.name.clone()
+            } else {
+                format!("{} ({})", field.name, choices.join(", "))
+            }
+        })
+        .collect();
+    text.push_str(&fields.join(", "));
+    text.push('.');
+    text
+}
+
+/// One line of a list: the name, and the other fields.
+fn line(record: &Value, table: &Table, fields: &[String]) -> String {
+    let cells = cells(record);
+    let mut text = cells.get(&table.primary).map(shown).unwrap_or_else(|| "(without a name)".to_owned());
+    let others: Vec<String> = fields
+        .iter()
+        .filter(|field| **field != table.primary)
+        .filter_map(|field| Some(format!("{field}: {}", shown(cells.get(field)?))))
+        .collect();
+    if !others.is_empty() {
+        let _ = write!(text, " ({})", others.join("; "));
+    }
+    text
+}
+
+/// Cells of a record, whether they stand under `fields` or beside the id.
+fn cells(record: &Value) -> Map<String, Value> {
+    match (record.get("fields").and_then(Value::as_object), record.as_object()) {
+        (Some(fields), _) => fields.clone(),
+        (None, Some(flat)) => flat
+            .iter()
+            .filter(|(name, value)| *name != "id" && *name != "createdTime" && *value != "")
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        (None, None) => Map::new(),
+    }
+}
+
+/// A page of a list.
+pub(super) struct Page {
+    pub(super) records: Vec<Value>,
+    pub(super) cursor: Option<Value>,
+    pub(super) total: Option<u64>,
+}
+
+impl Page {
+    pub(super) fn read(result: &Value) -> Self {
+        if let Value::String(text) = result {
+            let records = csv::rows(text).unwrap_or_default().into_iter().map(Value::Object).collect();
+            // "… repeat the call with cursor "X""
+            let cursor = text.split_once("cursor \"").and_then(|(_, rest)| rest.split_once('"'));
+            return Self { records, cursor: cursor.map(|(cursor, _)| json!(cursor)), total: None };
+        }
+        let records = list(result, &["records", "rows", "items", "results"]).cloned().collect();
+        let cursor = ["next_cursor", "nextCursor", "cursor", "offset"]
+            .iter()
+            .find_map(|name| result.get(*name))
+            .filter(|cursor| cursor.as_str().is_some_and(|text| !text.is_empty()))
+            .cloned();
+        Self { records, cursor, total: result.get("total").and_then(Value::as_u64) }
+    }
+}
+
+/// What a group has in common, by label; its numbers, by label.
+type Grouped = (Map<String, Value>, Map<String, Value>);
+
+/// What a tool has computed.
+struct Numbers {
+    rows: Option<u64>,
+    totals: Map<String, Value>,
+    groups: Vec<Grouped>,
+    notes: Vec<String>,
+    is_complete: bool,
+}
+
+impl Numbers {
+    fn read(result: &Value, labels: &[String], groups: &[String]) -> Option<Self> {
+        if let Value::String(text) = result {
+            return Self::from_text(text, labels, groups);
+        }
+        let object = result.as_object()?;
+        let totals = ["totals", "total", "metrics", "overall"]
+            .iter()
+            .find_map(|name| object.get(*name)?.as_object())
+            .cloned()
+            .unwrap_or_else(|| {
+                labels.iter().filter_map(|label| Some((label.clone(), object.get(label)?.clone()))).collect()
+            });
+        let count = totals.get("count").or(object.get("count"));
+        let rows = object.get("rows").or(count).and_then(Value::as_u64);
+        let read_group = |entry: &Value| -> Option<Grouped> {
+            let flat = entry.as_object()?;
+            let part = |name: &str, wanted: &[String]| -> Map<String, Value> {
+                match flat.get(name).and_then(Value::as_object) {
+                    Some(inner) => inner.clone(),
+                    None => wanted
+                        .iter()
+                        .filter_map(|label| Some((label.clone(), flat.get(label)?.clone())))
+                        .collect(),
+                }
+            };
+            Some((part("group", groups), part("metrics", labels)))
+        };
+        let groups: Vec<_> = list(result, &["groups"]).filter_map(read_group).collect();
+        if rows.is_none() && totals.is_empty() && groups.is_empty() {
+            return None;
+        }
+        let notes = list(&result["notes"], &[]).filter_map(Value::as_str).map(str::to_owned).collect();
+        Some(Self {
+            rows,
+            totals,
+            groups,
+            notes,
+            is_complete: object.get("complete") != Some(&Value::Bool(false)),
+        })
+    }
+
+    /// `"Tasks" (240 records, all pages read): count = 240`, or lines of groups and `Overall: count = 240`.
+    fn from_text(text: &str, labels: &[String], groups: &[String]) -> Option<Self> {
+        let number = |label: &String| {
+            let (_, rest) = text.rsplit_once(&format!("{label} = "))?;
+            let end = rest.find([',', '\n']).unwrap_or(rest.len());
+            Some((label.clone(), serde_json::from_str(&rest[..end]).unwrap_or_else(|_| json!(rest[..end]))))
+        };
+        let totals: Map<String, Value> = labels.iter().filter_map(number).collect();
+        let rows = text.split_once('(').and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        let split = |row: &Map<String, Value>, wanted: &[String]| -> Map<String, Value> {
+            wanted.iter().filter_map(|label| Some((label.clone(), row.get(label)?.clone()))).collect()
+        };
+        let table = csv::rows(text).unwrap_or_default();
+        let groups: Vec<_> = table.iter().map(|row| (split(row, groups), split(row, labels))).collect();
+        (!totals.is_empty()).then(|| Self {
+            rows,
+            totals,
+            groups,
+            notes: Vec::new(),
+            is_complete: !text.contains("only the first"),
+        })
+    }
+
+    fn say(&self, query: &Query, counts: bool) -> String {
+        let where_ = in_words(&query.conditions);
+        let table = &query.table.name;
+        let mut text = String::new();
+        let total = |metric: &Metric| self.totals.get(&metric.label()).map_or("none".to_owned(), shown);
+        if query.groups.is_empty() {
+            if counts {
+                let count =
+                    self.totals.get("count").and_then(Value::as_u64).or(self.rows).unwrap_or_default();
+                text = counted(&query.table, count, query);
+            } else {
+                let parts: Vec<String> = query
+                    .metrics
+                    .iter()
+                    .map(|metric| format!("{}: {}", metric.in_words(), total(metric)))
+                    .collect();
+                match (query.metrics.as_slice(), parts.as_slice()) {
+                    ([metric], _) => {
+                        let _ = write!(text, "{} in {table}{where_}: {}", metric.in_words(), total(metric));
+                    }
+                    (_, parts) => {
+                        let _ = write!(text, "In {table}{where_}: {}", parts.join("; "));
+                    }
+                }
+                if let Some(rows) = self.rows {
+                    let _ = write!(text, " ({rows} record{})", if rows == 1 { "" } else { "s" });
+                }
+            }
+            text.push('.');
+        } else {
+            let by: Vec<String> = query.groups.iter().map(|group| group.in_words()).collect();
+            let what = match query.metrics.as_slice() {
+                [] => "Records".to_owned(),
+                metrics => metrics.iter().map(Metric::in_words).collect::<Vec<_>>().join(" and "),
+            };
+            let _ = write!(text, "{what} in {table}{where_}, by {}", by.join(" and "));
+            let mut groups: Vec<&Grouped> = self.groups.iter().collect();
+            if let Some(largest) = query.extreme {
+                groups = self.extremes(query, largest);
+                let _ = write!(text, ", the {}", if largest { "most" } else { "least" });
+            } else if let Some(rows) = self.rows {
+                let _ = write!(
+                    text,
+                    " ({rows} record{} in {} group{})",
+                    if rows == 1 { "" } else { "s" },
+                    groups.len(),
+                    if groups.len() == 1 { "" } else { "s" }
+                );
+            }
+            if groups.is_empty() {
+                text.push_str(": there are none.");
+            } else {
+                text.push(':');
+            }
+            let most = query.limit.unwrap_or(MOST_GROUPS);
+            for (keys, numbers) in groups.iter().take(most) {
+                let _ = write!(text, "\n- {}: {}", key(keys, query), self.group_numbers(numbers, query));
+            }
+            if groups.len() > most {
+                let _ = write!(text, "\n(and {} more)", groups.len() - most);
+            }
+        }
+        let mut notes = self.notes.clone();
+        if !self.is_complete {
+            notes.push("the tool did not read everything, so these numbers are too small".to_owned());
+        }
+        with_notes(text, query, &notes)
+    }
+
+    fn group_numbers(&self, numbers: &Map<String, Value>, query: &Query) -> String {
+        match query.metrics.as_slice() {
+            [] => numbers.get("count").map_or("?".to_owned(), shown),
+            [one] => numbers.get(&one.label()).map_or("none".to_owned(), shown),
+            several => several
+                .iter()
+                .map(|metric| {
+                    format!(
+                        "{} {}",
+                        metric.in_words(),
+                        numbers.get(&metric.label()).map_or("none".to_owned(), shown)
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+
+    /// The groups with the largest or smallest number, all of them if several share it; groups without a key are nobody.
+    fn extremes(&self, query: &Query, largest: bool) -> Vec<&Grouped> {
+        let label = query.metrics.first().map_or("count".to_owned(), Metric::label);
+        let number = |group: &Grouped| {
+            let value = group.1.get(&label)?;
+            value.as_f64().or_else(|| value.as_str()?.parse().ok())
+        };
+        let is_named = |group: &Grouped| group.0.values().any(|key| !key.is_null() && key != "(empty)");
+        let candidates: Vec<_> =
+            self.groups.iter().filter(|group| is_named(group) && number(group).is_some()).collect();
+        let best = candidates.iter().filter_map(|group| number(group)).reduce(if largest {
+            f64::max
+        } else {
+            f64::min
+        });
+        candidates.into_iter().filter(|group| number(group) == best).collect()
+    }
+}
+
+/// What a group has in common.
+fn key(keys: &Map<String, Value>, query: &Query) -> String {
+    let parts: Vec<String> = query
+        .groups
+        .iter()
+        .map(|group| match keys.get(&group.label()).or_else(|| keys.get(&group.field)) {
+            None | Some(Value::Null) => "(empty)".to_owned(),
+            Some(Value::Bool(true)) => format!("{} checked", group.field),
+            Some(Value::Bool(false)) => format!("{} not checked", group.field),
+            Some(value) => shown(value),
+        })
+        .collect();
+    parts.join(", ")
+}
+
+fn counted_in(table: &Table, count: u64) -> String {
+    match count {
+        0 => format!("There are no records in {}", table.name),
+        1 => format!("1 record in {}", table.name),
+        count => format!("{count} records in {}", table.name),
+    }
+}
+
+fn counted(table: &Table, count: u64, query: &Query) -> String {
+    format!("{}{}", counted_in(table, count), in_words(&query.conditions))
+}
+
+/// The text, and what was assumed.
+fn with_notes(mut text: String, query: &Query, more: &[String]) -> String {
+    let notes: Vec<String> = query.notes.iter().chain(more).cloned().collect();
+    if !notes.is_empty() {
+        let _ = write!(text, "\nNote: {}.", notes.join("; "));
+    }
+    text
+}
+
+/// A cell as a person would write it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "(empty)".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => text.replace(['\n', '\r'], " "),
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+        }
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => {
+            ["name", "filename", "text", "label", "email", "value", "error", "url", "id"]
+                .iter()
+                .find_map(|name| members.get(*name)?.as_str())
+                .map_or_else(|| value.to_string(), str::to_owned)
+        }
+    }
+}
+
+/// A result in an unknown shape.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => text(other, &["message", "summary", "text"]).unwrap_or_else(|| {
+            let text = other.to_string();
+            let end = text.floor_char_boundary(2000);
+            text[..end].to_owned()
+        }),
+    }
+}

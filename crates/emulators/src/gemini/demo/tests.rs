@@ -1,0 +1,5 @@
+//! Conversations with the demo model over a small world, compared with what is true of it.
+
+mod generated;
+mod studio;
+mod world;

@@ -1,0 +1,742 @@
+//! Creating, changing and deleting records.
+
+use serde_json::{Map, Value, json};
+
+use super::agent::{Age, Agent, Plan, first_lines, say};
+use super::answer::{Page, offer, plain, shown};
+use super::belt::{Role, Slot, Tool};
+use super::dates;
+use super::filter::{Condition, DateTest, Day, Span, formula, in_words};
+use super::query::Query;
+use super::reading::{Reading, Setting};
+use super::schema::{Field, FieldKind, Table};
+use super::subject::subject;
+use super::words::{Kind, Token, is_filler, name_at, name_words, tokens};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    Create,
+    Update,
+    Delete,
+}
+
+/// Records that are changed in one call.
+const MOST: usize = 200;
+
+const POLITE: &[&str] = &[
+    "please", "can", "could", "would", "will", "you", "now", "then", "and", "i", "want", "to", "like", "d",
+    "let", "s",
+];
+
+/// What a question orders, by its verb; and where that stands.
+pub(super) fn ordered(tokens: &[Token]) -> Option<(Write, usize)> {
+    let at = tokens.iter().position(|token| !token.is_any(POLITE))?;
+    let verb = &tokens[at];
+    let write = if verb.is_any(&["add", "create", "insert", "new", "make", "register", "enter"]) {
+        Write::Create
+    } else if verb.is_any(&[
+        "set", "change", "update", "mark", "rename", "assign", "edit", "modify", "move", "close", "complete",
+        "finish", "check", "tick", "clear", "reopen",
+    ]) {
+        Write::Update
+    } else if verb.is_any(&["delete", "remove", "erase", "trash", "drop"]) {
+        Write::Delete
+    } else {
+        return None;
+    };
+    Some((write, at))
+}
+
+impl Agent<'_> {
+    pub(super) fn write(&self, write: Write, verb: usize) -> Plan<String> {
+        let role = match write {
+            Write::Create => Role::Create,
+            Write::Update => Role::Update,
+            Write::Delete => Role::Delete,
+        };
+        let tool = self.tool(role)?;
+        let tokens = tokens(self.question());
+        let base = self.base(&tokens)?;
+        let tables = self.tables(base.as_ref())?;
+        let named = subject(&tokens, &tables).main;
+        // "set Status to Done for …": without its name, the table is the one with such fields.
+        let wanted = match &named {
+            Some(named) => vec![tables[named.table].clone()],
+            None => tables.clone(),
+        };
+        let described = self.described(base.as_ref(), &tables, &wanted)?;
+        let earlier = self.earlier_table();
+        let table = match described.as_slice() {
+            [one] => one.clone(),
+            several => match self.table_of_write(&tokens, several, earlier.as_deref()) {
+                Some(table) => table,
+                None => {
+                    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+                    return say(format!(
+                        "I do not see in which table that is to be. There are {}.",
+                        names.join(", ")
+                    ));
+                }
+            },
+        };
+        let place = named.map(|named| (named.at, named.length));
+        match write {
+            Write::Create => self.create(tool, &table, &tokens, place, verb),
+            Write::Update => self.update(tool, &table, &tokens, place, verb),
+            Write::Delete => self.delete(tool, &table, &tokens, place, verb),
+        }
+    }
+
+    /// The table of the question before.
+    fn earlier_table(&self) -> Option<String> {
+        self.exchanges.iter().rev().find_map(|exchange| {
+            let tool = self.belt.get(self.belt.role_of(&exchange.tool)?)?;
+            let (name, _) = tool.slot(Slot::Table)?;
+            Some(exchange.args.get(name)?.as_str()?.to_owned())
+        })
+    }
+
+    fn table_of_write(&self, tokens: &[Token], tables: &[Table], earlier: Option<&str>) -> Option<Table> {
+        let score = |table: &Table| {
+            let fields = table
+                .fields
+                .iter()
+                .filter(|field| (0..tokens.len()).any(|at| name_at(tokens, at, field.words()).is_some()));
+            fields.count()
+        };
+        let best = tables.iter().map(score).max()?;
+        let fitting: Vec<&Table> = tables.iter().filter(|table| score(table) == best && best > 0).collect();
+        match fitting.as_slice() {
+            [one] => Some((*one).clone()),
+            several => several
+                .iter()
+                .find(|table| Some(table.name.as_str()) == earlier)
+                .map(|table| (*table).clone()),
+        }
+    }
+
+    fn create(
+        &self,
+        tool: Tool<'_>,
+        table: &Table,
+        tokens: &[Token],
+        place: Option<(usize, usize)>,
+        verb: usize,
+    ) -> Plan<String> {
+        let mut used = used_by(tokens, place, verb);
+        let mut cells = self.assignments(table, tokens, &mut used)?;
+        if !cells.contains_key(&table.primary)
+            && let Some(name) = self.name_of_new(tokens, &mut used)
+        {
+            let primary = table.field(&table.primary);
+            let value = primary.map_or(Ok(json!(name)), |primary| self.value_of(primary, &name))?;
+            cells.insert(table.primary.clone(), value);
+        }
+        if cells.is_empty()
+            || !cells.contains_key(&table.primary)
+                && table.field(&table.primary).is_some_and(|field| field.writable)
+        {
+            return say(format!(
+                "What is the new record in {} to be called? For example: add \"Some name\" to {}, with {}.{}",
+                table.name,
+                table.name,
+                example(table),
+                offer(table)
+            ));
+        }
+        let mut given = self.place(table);
+        given.push(record_arguments(tool, &cells, None));
+        let thought = format!("I have what I need for a new record in {}.", table.name);
+        let result = self.change(tool, given, &thought)?;
+        let name = cells.get(&table.primary).map(shown).unwrap_or_default();
+        let others: Vec<String> = cells
+            .iter()
+            .filter(|(field, _)| **field != table.primary)
+            .map(|(field, value)| format!("{field}: {}", shown(value)))
+            .collect();
+        let with = if others.is_empty() { String::new() } else { format!(" with {}", others.join(", ")) };
+        let id = ids(&result).into_iter().next().map(|id| format!(" ({id})")).unwrap_or_default();
+        Ok(format!("Created \"{name}\" in {}{with}{id}.", table.name))
+    }
+
+    fn update(
+        &self,
+        tool: Tool<'_>,
+        table: &Table,
+        tokens: &[Token],
+        place: Option<(usize, usize)>,
+        verb: usize,
+    ) -> Plan<String> {
+        let mut used = used_by(tokens, place, verb);
+        let mut cells = self.verb_cells(table, tokens, verb, &mut used);
+        if cells.is_empty() {
+            cells = self.assignments(table, tokens, &mut used)?;
+        }
+        if cells.is_empty() {
+            return say(format!(
+                "I do not see what is to be changed. For example: set {} of \"Some name\" to a value.{}",
+                table
+                    .fields
+                    .iter()
+                    .find(|field| field.writable && field.name != table.primary)
+                    .map_or("a field", |field| field.name.as_str()),
+                offer(table)
+            ));
+        }
+        if let Some(field) = cells.keys().filter_map(|name| table.field(name)).find(|field| !field.writable) {
+            return say(format!("{} is computed by Airtable and cannot be changed.", field.name));
+        }
+        let records = self.targets(table, tokens, &used, place)?;
+        let mut given = self.place(table);
+        match records.as_slice() {
+            [(id, _)] if tool.has(Slot::RecordId) && tool.has(Slot::Fields) => {
+                given.push((Slot::RecordId, json!(id)));
+                given.push((Slot::Fields, Value::Object(cells.clone())));
+            }
+            records => {
+                let rows: Vec<Value> =
+                    records.iter().map(|(id, _)| json!({"id": id, "fields": cells})).collect();
+                given.push((Slot::Records, json!(rows)));
+            }
+        }
+        let thought = format!("Now I know which records of {} are meant.", table.name);
+        self.change(tool, given, &thought)?;
+        let set: Vec<String> =
+            cells.iter().map(|(field, value)| format!("{field} is now {}", shown(value))).collect();
+        Ok(format!("Changed {}: {}.", named(&records, table), set.join(", ")))
+    }
+
+    fn delete(
+        &self,
+        tool: Tool<'_>,
+        table: &Table,
+        tokens: &[Token],
+        place: Option<(usize, usize)>,
+        verb: usize,
+    ) -> Plan<String> {
+        let used = used_by(tokens, place, verb);
+        let records = self.targets(table, tokens, &used, place)?;
+        let mut given = self.place(table);
+        let ids: Vec<&str> = records.iter().map(|(id, _)| id.as_str()).collect();
+        if tool.has(Slot::RecordIds) {
+            given.push((Slot::RecordIds, json!(ids)));
+        } else if let [id] = ids.as_slice() {
+            given.push((Slot::RecordId, json!(id)));
+        } else {
+            return say("I can delete only one record at a time. Please name one.");
+        }
+        let thought = format!(
+            "Now I know which records of {} are meant; the tool will ask before it deletes.",
+            table.name
+        );
+        self.change(tool, given, &thought)?;
+        Ok(format!("Deleted {}.", named(&records, table)))
+    }
+
+    /// Makes a change, or says why it was not made. A preview that wants a word first is shown.
+    fn change(&self, tool: Tool<'_>, given: Vec<(Slot, Value)>, thought: &str) -> Plan<Value> {
+        let args = tool.arguments(given);
+        let result = self.together(vec![(tool, args)], Age::Fresh, thought)?.pop().unwrap_or(Ok(Value::Null));
+        match result {
+            Err(problem) => say(format!("Nothing that I know of was changed. {}", first_lines(&problem))),
+            Ok(result) if confirmation(&result).is_some() => {
+                say(format!("{}\nNothing is changed yet. Reply yes to go ahead.", plain_preview(&result)))
+            }
+            Ok(result) => Ok(result),
+        }
+    }
+
+    /// "yes" to a preview: the same call with its token.
+    pub(super) fn confirm(&self) -> Plan<Option<String>> {
+        let is_yes = {
+            let tokens = tokens(self.question());
+            tokens.len() <= 3
+                && tokens.first().is_some_and(|token| {
+                    token.is_any(&["yes", "y", "ok", "okay", "confirm", "sure", "go", "do"])
+                })
+        };
+        let this_turn = self.this_turn().count();
+        let before = &self.exchanges[..self.exchanges.len() - this_turn];
+        let Some(last) = before.last().filter(|_| is_yes) else { return Ok(None) };
+        let Some(token) = last.result.as_ref().ok().and_then(confirmation) else { return Ok(None) };
+        let Some(tool) = self.belt.role_of(&last.tool).and_then(|role| self.belt.get(role)) else {
+            return Ok(None);
+        };
+        let Some((name, _)) = tool.slot(Slot::Confirm) else { return Ok(None) };
+        let mut args = last.args.clone();
+        args.insert(name.to_owned(), token);
+        let result =
+            self.together(vec![(tool, args)], Age::Fresh, "The user agreed, so I make exactly that change.")?;
+        match result.into_iter().next() {
+            Some(Ok(result)) => {
+                let count = ids(&result).len();
+                let what = if count > 0 {
+                    format!("Done: {count} record{}.", if count == 1 { "" } else { "s" })
+                } else {
+                    "Done.".to_owned()
+                };
+                Ok(Some(what))
+            }
+            Some(Err(problem)) => say(format!("It could not be done: {}", first_lines(&problem))),
+            None => Ok(None),
+        }
+    }
+
+    /// "mark X as done", "close X", "rename X to Y": the cells that the verb itself says.
+    fn verb_cells(
+        &self,
+        table: &Table,
+        tokens: &[Token],
+        verb: usize,
+        used: &mut [bool],
+    ) -> Map<String, Value> {
+        let mut cells = Map::new();
+        let word = &tokens[verb];
+        let done = |used: &mut [bool], cells: &mut Map<String, Value>, is_done: bool| {
+            let field = table.fields.iter().find(|field| {
+                field.kind == FieldKind::Select
+                    && field.choices.iter().any(|choice| super::filter::is_done_like(choice))
+            });
+            if let Some(field) = field {
+                let choice =
+                    field.choices.iter().find(|choice| super::filter::is_done_like(choice) == is_done);
+                cells.extend(choice.map(|choice| (field.name.clone(), json!(choice))));
+            } else if let Some(field) = table.fields.iter().find(|field| field.kind == FieldKind::Checkbox) {
+                cells.insert(field.name.clone(), json!(is_done));
+            }
+            let _ = used;
+        };
+        if word.is_any(&["close", "complete", "finish"]) {
+            done(used, &mut cells, true);
+        }
+        if word.is("reopen") {
+            done(used, &mut cells, false);
+        }
+        if word.is_any(&["rename"])
+            && let Some(to) = tokens.iter().rposition(|token| token.is("to"))
+        {
+            let name: Vec<&str> = tokens[to + 1..].iter().map(|token| token.text.as_str()).collect();
+            used[to..].fill(true);
+            cells.insert(table.primary.clone(), json!(name.join(" ")));
+        }
+        if word.is_any(&["mark", "move", "set", "change", "check", "tick"])
+            && let Some(to) = tokens.iter().rposition(|token| token.is_any(&["as", "to"]))
+        {
+            // "mark X as done", "move X to In progress": a choice of any field.
+            let after = to + 1;
+            let found =
+                table.fields.iter().filter(|field| field.has_choices() && field.writable).find_map(|field| {
+                    field.choices.iter().find_map(|choice| {
+                        let (length, _) = name_at(tokens, after, &name_words(choice))?;
+                        (after + length == tokens.len() || tokens[after + length..].iter().all(is_filler))
+                            .then_some((field, choice, length))
+                    })
+                });
+            let names_field = table.fields.iter().any(|field| {
+                (verb + 1..to).any(|at| {
+                    name_at(tokens, at, field.words()).is_some_and(|(length, _)| at + length <= to)
+                        && !used[at]
+                })
+            });
+            match found {
+                Some((field, choice, length)) if !names_field => {
+                    used[to..after + length].fill(true);
+                    cells.insert(field.name.clone(), choice_value(field, choice));
+                }
+                None if tokens.get(after).is_some_and(|token| {
+                    token.is_any(&["done", "finished", "completed", "complete", "closed"])
+                }) =>
+                {
+                    used[to..=after].fill(true);
+                    done(used, &mut cells, true);
+                }
+                _ => {}
+            }
+        }
+        cells
+    }
+
+    /// `Field to value`, `Field = value`, `with Field value`, joined by commas and "and".
+    fn assignments(&self, table: &Table, tokens: &[Token], used: &mut [bool]) -> Plan<Map<String, Value>> {
+        let mut cells = Map::new();
+        // Where a new assignment may begin: a field's name, in front of a value.
+        let starts: Vec<(usize, usize, &Field)> = (0..tokens.len())
+            .filter(|at| !used[*at])
+            .filter_map(|at| {
+                let fits = |field: &&Field| name_at(tokens, at, field.words());
+                let field = table
+                    .fields
+                    .iter()
+                    .filter(|field| fits(field).is_some())
+                    .max_by_key(|field| field.words().len())?;
+                let (length, _) = name_at(tokens, at, field.words())?;
+                (!used[at..at + length].contains(&true)).then_some((at, length, field))
+            })
+            .collect();
+        let mut end_of_last = 0;
+        for (index, (at, length, field)) in starts.iter().enumerate() {
+            if *at < end_of_last {
+                continue;
+            }
+            let mut from = at + length;
+            // "Status of "X" to Done": the value stands behind "to".
+            let next = starts[index + 1..]
+                .iter()
+                .map(|(at, _, _)| *at)
+                .find(|next| *next >= from)
+                .unwrap_or(tokens.len());
+            let behind_to = (from..next).find(|place| tokens[*place].is("to"));
+            if let Some(to) = behind_to
+                .filter(|_| tokens.get(from).is_some_and(|token| token.is_any(&["of", "for", "from", "on"])))
+            {
+                from = to;
+            }
+            let sign = |place: usize| {
+                tokens.get(place).is_some_and(|token| {
+                    token.is_any(&["to", "is", "as", "equals"])
+                        || token.kind == Kind::Sign && ["=", ":"].contains(&token.norm.as_str())
+                })
+            };
+            let has_sign = sign(from);
+            if has_sign {
+                from += 1;
+            }
+            let Some((text, end)) = value_text(tokens, from, field, &starts, *at, used) else { continue };
+            if !has_sign && !looks_like_value(field, &tokens[from], &text) {
+                continue;
+            }
+            let value = self.value_of(field, &text)?;
+            used[*at..at + length].fill(true);
+            used[from.saturating_sub(1)..end].fill(true);
+            end_of_last = end;
+            cells.insert(field.name.clone(), value);
+        }
+        Ok(cells)
+    }
+
+    /// A text as the field's value.
+    fn value_of(&self, field: &Field, text: &str) -> Plan<Value> {
+        let pieces = tokens(text);
+        Ok(match field.kind {
+            FieldKind::Number | FieldKind::Percent => match pieces.iter().find_map(|token| match token.kind {
+                Kind::Number(number) => Some(number),
+                _ => None,
+            }) {
+                Some(number) if number.fract() == 0.0 => json!(number as i64),
+                Some(number) => json!(number),
+                None => return say(format!("{} takes a number, which \"{text}\" is not.", field.name)),
+            },
+            FieldKind::Checkbox => {
+                json!(!pieces.first().is_some_and(|token| token.is_any(&[
+                    "no",
+                    "false",
+                    "off",
+                    "unchecked",
+                    "not",
+                    "unticked"
+                ])))
+            }
+            FieldKind::Select | FieldKind::MultiSelect => {
+                let choice = field.choices.iter().find(|choice| {
+                    name_at(&pieces, 0, &name_words(choice)).is_some_and(|(length, _)| length == pieces.len())
+                });
+                match choice {
+                    Some(choice) => choice_value(field, choice),
+                    None => {
+                        return say(format!(
+                            "{} has no choice \"{text}\". It has {}.",
+                            field.name,
+                            field.choices.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+                        ));
+                    }
+                }
+            }
+            FieldKind::Date => match dates::at(&pieces, 0, self.today).map(|found| found.test) {
+                Some(DateTest::In(Span::Day(Day::On(day)))) => json!(day),
+                Some(DateTest::In(Span::Day(Day::Today(days)))) => {
+                    let day = self.today.checked_add(jiff::Span::new().days(days)).unwrap_or(self.today);
+                    json!(day.to_string())
+                }
+                _ => {
+                    return say(format!(
+                        "{} takes a date such as {}, which I do not see in \"{text}\".",
+                        field.name, self.today
+                    ));
+                }
+            },
+            FieldKind::Link => json!([text]),
+            _ => json!(text),
+        })
+    }
+
+    /// "called X", or what stands in quotes, or the words behind the table's name.
+    fn name_of_new(&self, tokens: &[Token], used: &mut [bool]) -> Option<String> {
+        let called = tokens.iter().position(|token| token.is_any(&["called", "named", "titled"]));
+        if let Some(at) = called {
+            let end = (at + 1..tokens.len())
+                .find(|place| {
+                    used[*place]
+                        || tokens[*place].is_any(&["with", "in", "for", "to", "where"])
+                        || tokens[*place].kind == Kind::Sign && tokens[*place].norm == ","
+                })
+                .unwrap_or(tokens.len());
+            if end > at + 1 {
+                used[at..end].fill(true);
+                return Some(original(&tokens[at + 1..end]));
+            }
+        }
+        if let Some(at) = (0..tokens.len()).find(|at| !used[*at] && tokens[*at].kind == Kind::Quoted) {
+            used[at] = true;
+            return Some(tokens[at].text.clone());
+        }
+        let free: Vec<usize> = (0..tokens.len())
+            .filter(|at| !used[*at] && !is_filler(&tokens[*at]) && !tokens[*at].is_any(POLITE))
+            .collect();
+        let (first, last) = (*free.first()?, *free.last()?);
+        used[first..=last].fill(true);
+        Some(original(&tokens[first..=last]))
+    }
+
+    /// The records that are meant: by id, by name in quotes, by conditions.
+    fn targets(
+        &self,
+        table: &Table,
+        tokens: &[Token],
+        used: &[bool],
+        place: Option<(usize, usize)>,
+    ) -> Plan<Vec<(String, String)>> {
+        let ids: Vec<String> = tokens
+            .iter()
+            .filter(|token| token.text.len() == 17 && token.text.starts_with("rec"))
+            .map(|token| token.text.clone())
+            .collect();
+        if !ids.is_empty() {
+            return Ok(ids.into_iter().map(|id| (id.clone(), id)).collect());
+        }
+        // What is left of the question is read like one: "all tasks where Status is Blocked".
+        let rest: Vec<Token> =
+            tokens.iter().zip(used).filter(|(_, used)| !**used).map(|(token, _)| token.clone()).collect();
+        let setting = Setting { tokens: &rest, table_mention: None, group_mention: None, today: self.today };
+        let query: Query = Reading::new(&setting, table).read(&setting);
+        let mut conditions: Vec<Condition> = query.conditions.clone();
+        for phrase in &query.phrases {
+            let Some(primary) = table.field(&table.primary) else { continue };
+            conditions.push(Condition {
+                field: primary.clone(),
+                test: super::filter::Test::Equals(phrase.text.clone()),
+                negated: false,
+            });
+        }
+        let plural = place.is_some_and(|(at, length)| {
+            tokens[at..at + length]
+                .last()
+                .is_some_and(|token| token.norm.ends_with('s') || token.norm == "people")
+        });
+        let says_all = tokens.iter().any(|token| token.is_any(&["all", "every", "each"])) || plural;
+        if conditions.is_empty() && !says_all {
+            return say(format!(
+                "I do not see which record of {} you mean. Please give its name in quotes.",
+                table.name
+            ));
+        }
+        let tool = self.tool(Role::ListRecords)?;
+        let mut given = self.place(table);
+        given.extend(formula(&conditions).map(|formula| (Slot::Filter, json!(formula))));
+        given.push((Slot::Fields, json!([table.primary])));
+        given.push((Slot::Limit, json!(MOST)));
+        let result =
+            self.call(tool, tool.arguments(given), Age::Fresh, "First I find the records that are meant.")?;
+        let page = Page::read(&result);
+        let records: Vec<(String, String)> = page
+            .records
+            .iter()
+            .filter_map(|record| {
+                let name = record["fields"]
+                    .get(&table.primary)
+                    .or(record.get(&table.primary))
+                    .map(shown)
+                    .unwrap_or_default();
+                Some((record["id"].as_str()?.to_owned(), name))
+            })
+            .collect();
+        if page.cursor.is_some() {
+            return say(format!(
+                "More than {MOST} records of {}{} are meant, which is more than I change at once.",
+                table.name,
+                in_words(&conditions)
+            ));
+        }
+        match records.len() {
+            0 => say(format!("There are no records in {}{}.", table.name, in_words(&conditions))),
+            1 => Ok(records),
+            count if says_all || query.phrases.is_empty() => {
+                let _ = count;
+                Ok(records)
+            }
+            count => say(format!(
+                "{count} records in {}{} are called so. Say which by its id:\n{}",
+                table.name,
+                in_words(&conditions),
+                records
+                    .iter()
+                    .take(20)
+                    .map(|(id, name)| format!("- {name} ({id})"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            )),
+        }
+    }
+}
+
+fn used_by(tokens: &[Token], place: Option<(usize, usize)>, verb: usize) -> Vec<bool> {
+    let mut used = vec![false; tokens.len()];
+    used[..=verb].fill(true);
+    if let Some((at, length)) = place {
+        used[at..at + length].fill(true);
+    }
+    used
+}
+
+/// A record as the tool takes it: alone, or in a list.
+fn record_arguments(tool: Tool<'_>, cells: &Map<String, Value>, id: Option<&str>) -> (Slot, Value) {
+    if !tool.has(Slot::Records) {
+        return (Slot::Fields, Value::Object(cells.clone()));
+    }
+    let items = tool.slot(Slot::Records).map(|(_, schema)| &schema["items"]);
+    // Lists of plain objects take cells as they are; those that name `fields` take them under it.
+    let is_nested = items.is_some_and(|items| items["properties"].get("fields").is_some());
+    let says_so = tool.slot(Slot::Records).is_some_and(|(_, schema)| {
+        schema["description"].as_str().is_some_and(|text| text.contains("fields"))
+    });
+    let mut record =
+        if is_nested || says_so { json!({"fields": cells}) } else { Value::Object(cells.clone()) };
+    if let Some(id) = id {
+        record["id"] = json!(id);
+    }
+    (Slot::Records, json!([record]))
+}
+
+fn choice_value(field: &Field, choice: &str) -> Value {
+    if field.kind == FieldKind::MultiSelect { json!([choice]) } else { json!(choice) }
+}
+
+/// The words of a value: quoted, or up to the next assignment.
+fn value_text(
+    tokens: &[Token],
+    from: usize,
+    field: &Field,
+    starts: &[(usize, usize, &Field)],
+    own: usize,
+    used: &[bool],
+) -> Option<(String, usize)> {
+    let first = tokens.get(from).filter(|_| !used[from])?;
+    if first.kind == Kind::Quoted {
+        return Some((first.text.clone(), from + 1));
+    }
+    // A choice may have small words in it.
+    let choice = field
+        .choices
+        .iter()
+        .filter_map(|choice| Some((name_at(tokens, from, &name_words(choice))?.0, choice)))
+        .max_by_key(|(length, _)| *length);
+    if let Some((length, choice)) = choice {
+        return Some((choice.clone(), from + length));
+    }
+    let mut end = from;
+    while end < tokens.len() && !used[end] {
+        let token = &tokens[end];
+        let stops = token.is_any(&["and", "for", "where", "with", "of", "in", "on", "whose"])
+            || token.kind == Kind::Sign && token.norm == ","
+            || end > from && starts.iter().any(|(at, _, _)| *at == end && *at != own);
+        if stops {
+            break;
+        }
+        end += 1;
+        // Numbers and dates are one piece.
+        if matches!(field.kind, FieldKind::Number | FieldKind::Percent | FieldKind::Checkbox) {
+            break;
+        }
+    }
+    (end > from).then(|| (original(&tokens[from..end]), end))
+}
+
+/// Without "to" or "=", only what can be nothing else is taken for a value.
+fn looks_like_value(field: &Field, first: &Token, text: &str) -> bool {
+    match field.kind {
+        FieldKind::Number | FieldKind::Percent => matches!(first.kind, Kind::Number(_)),
+        FieldKind::Select | FieldKind::MultiSelect => field.choices.iter().any(|choice| choice == text),
+        FieldKind::Date => {
+            matches!(first.kind, Kind::Day(_)) || first.is_any(&["today", "tomorrow", "yesterday"])
+        }
+        FieldKind::Checkbox => first.is_any(&["yes", "no", "true", "false", "checked", "unchecked"]),
+        _ => first.kind == Kind::Quoted || first.text.starts_with(char::is_uppercase),
+    }
+}
+
+/// The words as they were written.
+fn original(tokens: &[Token]) -> String {
+    let mut text = String::new();
+    for token in tokens {
+        if !text.is_empty() && token.kind != Kind::Sign {
+            text.push_str(if token.joined { "-" } else { " " });
+        }
+        text.push_str(&token.text);
+    }
+    text
+}
+
+fn example(table: &Table) -> String {
+    let field = table.fields.iter().find(|field| field.writable && field.name != table.primary);
+    match field {
+        Some(field) => match field.choices.first() {
+            Some(choice) => format!("{} {choice}", field.name),
+            None => format!("{} = …", field.name),
+        },
+        None => "its fields".to_owned(),
+    }
+}
+
+fn named(records: &[(String, String)], table: &Table) -> String {
+    match records {
+        [(id, name)] if id == name => format!("the record {id} in {}", table.name),
+        [(_, name)] => format!("\"{name}\" in {}", table.name),
+        several => format!("{} records in {}", several.len(), table.name),
+    }
+}
+
+/// Ids of the records that a result names.
+fn ids(result: &Value) -> Vec<String> {
+    ["records", "created", "updated", "deleted", "ids", "record_ids"]
+        .iter()
+        .find_map(|name| result.get(*name)?.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.as_str().or(entry["id"].as_str()).map(str::to_owned))
+        .collect()
+}
+
+/// The token of a preview.
+fn confirmation(result: &Value) -> Option<Value> {
+    ["confirm", "confirm_token", "confirmation", "token"]
+        .iter()
+        .find_map(|name| result.get(*name))
+        .filter(|token| token.as_str().is_some_and(|token| !token.is_empty()))
+        .cloned()
+}
+
+fn plain_preview(result: &Value) -> String {
+    let without_token = match result {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(name, _)| {
+                !["confirm", "confirm_token", "confirmation", "token"].contains(&name.as_str())
+            });
+            Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        other => other.clone(),
+    };
+    ["summary", "message", "preview"]
+        .iter()
+        .find_map(|name| without_token.get(*name)?.as_str())
+        .map_or_else(|| plain(&without_token), str::to_owned)
+}
