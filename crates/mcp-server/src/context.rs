@@ -87,37 +87,52 @@ impl Place {
 }
 
 impl Context {
-    /// The base that the arguments name, by id or name; the only one within reach if they name none.
-    pub(crate) async fn base(&self, arguments: &Arguments) -> Result<BaseId, ToolError> {
+    /// The base that the arguments name, by id or name, and its schema; the only base within reach if they name none.
+    pub(crate) async fn base(&self, arguments: &Arguments) -> Result<(BaseId, Arc<BaseSchema>), ToolError> {
         let wanted = arguments.text("base").map(str::trim).filter(|text| !text.is_empty());
-        match wanted {
+        let base = match wanted {
             Some(text) => match BaseId::parse(text) {
-                Ok(id) => Ok(id),
-                Err(_) => {
-                    Ok(names::find("base", " within reach", text, &self.asker.bases().await?)?.id.clone())
-                }
+                Ok(id) => match self.asker.schema(&id).await {
+                    Ok(schema) => return Ok((id, schema)),
+                    Err(error) if matches!(error.code, Code::Forbidden | Code::NotFound) => {
+                        // A name may look like an id.
+                        self.named(text).await?
+                    }
+                    Err(error) => return Err(error),
+                },
+                Err(_) => self.named(text).await?,
             },
-            None => self.only_base().await,
-        }
+            None => self.only_base().await?,
+        };
+        let schema = self.asker.schema(&base).await?;
+        Ok((base, schema))
     }
 
     /// Base, schema and table of a call that names a table.
     pub(crate) async fn place(&self, arguments: &Arguments) -> Result<Place, ToolError> {
-        let base = self.base(arguments).await?;
-        let schema = self.schema(&base).await?;
+        let (base, schema) = self.base(arguments).await?;
         let wanted = arguments.text("table").unwrap_or_default();
         let id = schema.table(wanted)?.id.clone();
         let table = schema.tables.iter().position(|table| table.id == id).unwrap_or_default();
         Ok(Place { base, schema, table })
     }
 
-    /// The schema; if the base is out of reach, the error says which are not.
-    pub(crate) async fn schema(&self, base: &BaseId) -> Result<Arc<BaseSchema>, ToolError> {
-        match self.asker.schema(base).await {
-            Err(error) if matches!(error.code, Code::Forbidden | Code::NotFound) => {
-                Err(self.out_of_reach(base).await)
+    /// The base of this name among those within reach.
+    async fn named(&self, wanted: &str) -> Result<BaseId, ToolError> {
+        let bases = self.asker.bases().await?;
+        match names::find("base", " within reach of this API key", wanted, &bases) {
+            Ok(base) => Ok(base.id.clone()),
+            // Ids help those who gave one.
+            Err(error)
+                if error.code == Code::NotFound && BaseId::parse(wanted).is_ok() && !bases.is_empty() =>
+            {
+                let bases: Vec<String> =
+                    bases.iter().map(|base| format!("{} ({})", base.name, base.id)).collect();
+                let message = format!("there is no base {} within reach of this API key", quoted(wanted));
+                Err(ToolError::new(Code::NotFound, message)
+                    .then(format!("There are: {}", names::listed(bases.iter().map(String::as_str)))))
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
@@ -136,20 +151,6 @@ impl Context {
                 "several bases are within reach, so the argument base must name one: {}",
                 names::listed(bases.iter().map(|base| base.name.as_str()))
             ))),
-        }
-    }
-
-    async fn out_of_reach(&self, base: &BaseId) -> ToolError {
-        let message = format!("there is no base {} within reach of this API key", quoted(base.as_str()));
-        let error = ToolError::new(Code::NotFound, message);
-        match self.asker.bases().await {
-            Ok(bases) if bases.is_empty() => error.then("It reaches none"),
-            Ok(bases) => {
-                let names: Vec<String> =
-                    bases.iter().map(|base| format!("{} ({})", base.name, base.id)).collect();
-                error.then(format!("There are: {}", names::listed(names.iter().map(String::as_str))))
-            }
-            Err(_) => error,
         }
     }
 }

@@ -30,6 +30,9 @@ use sessions::Sessions;
 /// Where the endpoint is.
 pub(crate) const PATH: &str = "/mcp";
 
+/// The same, as some write it.
+pub(crate) const PATH_TOO: &str = "/mcp/";
+
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// A thousand rows of rich text.
@@ -61,7 +64,10 @@ pub(crate) fn router(server: McpServer, authenticator: Authenticator, config: &C
         .with_cancellation_token(until_stop(config.shutdown.clone()));
     let service = StreamableHttpService::new(move || Ok(server.clone()), sessions.clone(), settings);
     let gate = Gate { authenticator, sessions };
-    Router::new().route_service(PATH, service).layer(from_fn_with_state(gate, pass))
+    Router::new()
+        .route_service(PATH, service.clone())
+        .route_service(PATH_TOO, service)
+        .layer(from_fn_with_state(gate, pass))
 }
 
 /// Streams that would stay open for ever end when a stop is asked for.

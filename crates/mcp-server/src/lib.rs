@@ -86,5 +86,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
 
 /// Path and rule of every route that is not of the health routes.
 pub fn route_table() -> Vec<RouteEntry> {
-    vec![RouteEntry { method: None, path: http::PATH.to_owned(), rule: Rule::AnyPrincipal }]
+    [http::PATH, http::PATH_TOO]
+        .map(|path| RouteEntry { method: None, path: path.to_owned(), rule: Rule::AnyPrincipal })
+        .to_vec()
 }

@@ -61,21 +61,22 @@ const CONFIRM: Argument = Argument::new("confirm", Kind::Text, "Token of an agre
 const RECORD_ID: Argument = Argument::new("record_id", Kind::Text, "").or(&["recordId"]);
 const RECORD_IDS: Argument = Argument::new("record_ids", Kind::Texts, "").or(&["recordIds", "ids"]);
 
+/// Of the predecessor, where it stood beside `max_records`; alone it is the limit.
+const PAGE_SIZE: Argument =
+    Argument::new("page_size", Kind::Integer { least: 1, most: 100 }, "").or(&["pageSize"]).hidden();
+
 static LIST_TABLES: [Argument; 1] = [Argument { about: "Id or name", ..BASE }];
 static DESCRIBE_TABLE: [Argument; 2] = [BASE, Argument { about: "Id or name", ..TABLE }];
-static LIST_RECORDS: [Argument; 9] = [
+static LIST_RECORDS: [Argument; 10] = [
     BASE,
     TABLE,
     FIELDS,
     FILTER,
     Argument::new("sort", Kind::Sort, "\"Field\" or \"-Field\""),
     VIEW,
-    Argument::new("limit", Kind::Integer { least: 1, most: list::MOST }, "Default 100").or(&[
-        "max_records",
-        "maxRecords",
-        "page_size",
-        "pageSize",
-    ]),
+    Argument::new("limit", Kind::Integer { least: 1, most: list::MOST }, "Default 100")
+        .or(&["max_records", "maxRecords"]),
+    PAGE_SIZE,
     Argument::new("cursor", Kind::Text, "").or(&["offset"]),
     FORMAT,
 ];

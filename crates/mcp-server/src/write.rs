@@ -59,6 +59,11 @@ pub(crate) async fn run(
             return Ok(Reply::Output(shown(&preview, &plan, Some(consent.token()), note)));
         }
     };
+    let output = execute::run(context, &place, &plan).await;
+    let status = match &output {
+        Ok(output) => output.structured["status"].as_str().unwrap_or_default(),
+        Err(error) => error.code.as_str(),
+    };
     tracing::info!(
         key_id = &*context.caller,
         tool = tool.name(),
@@ -66,11 +71,12 @@ pub(crate) async fn run(
         table.id = plan.table_id,
         rows = plan.len(),
         approved,
-        "{} writes {} rows",
+        status,
+        "{} of {} rows: {status}",
         tool.name(),
         plan.len()
     );
-    Ok(Reply::Output(execute::run(context, &place, &plan).await?))
+    Ok(Reply::Output(output?))
 }
 
 /// What is known of the user's will.

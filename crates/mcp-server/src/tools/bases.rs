@@ -30,8 +30,7 @@ pub(super) async fn list_bases(context: &Context) -> Result<Output, ToolError> {
 }
 
 pub(super) async fn list_tables(context: &Context, arguments: &Arguments) -> Result<Output, ToolError> {
-    let base = context.base(arguments).await?;
-    let schema = context.schema(&base).await?;
+    let (base, schema) = context.base(arguments).await?;
     let primary = |table: &Table| table.primary().map(|field| field.name.clone()).unwrap_or_default();
     let rows: Vec<Vec<String>> = schema
         .tables

@@ -51,7 +51,8 @@ pub(super) struct Selection {
 pub(super) async fn list_records(context: &Context, arguments: &Arguments) -> Result<Output, ToolError> {
     let place = context.place(arguments).await?;
     let selection = Selection::of(place.table(), arguments)?;
-    let limit = usize::try_from(arguments.integer("limit").unwrap_or(LIMIT)).unwrap_or(1);
+    let limit = arguments.integer("limit").or_else(|| arguments.integer("page_size")).unwrap_or(LIMIT);
+    let limit = usize::try_from(limit).unwrap_or(1);
     let seal = bound_to(&[
         &context.caller,
         "list_records",

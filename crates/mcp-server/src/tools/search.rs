@@ -41,8 +41,7 @@ pub(super) async fn search_records(context: &Context, arguments: &Arguments) -> 
     if words.is_empty() {
         return Err(ToolError::invalid("query has no words; to list everything use list_records"));
     }
-    let base = context.base(arguments).await?;
-    let schema = context.schema(&base).await?;
+    let (base, schema) = context.base(arguments).await?;
     let tables: Vec<&Table> = match arguments.text("table") {
         Some(wanted) => vec![schema.table(wanted)?],
         None => schema.tables.iter().collect(),

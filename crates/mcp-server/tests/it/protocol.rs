@@ -306,6 +306,7 @@ async fn health_and_documentation_need_no_key() {
 #[test]
 fn every_route_has_a_rule() {
     let table = mcp_server::route_table();
-    assert_eq!(table.len(), 1);
-    assert_eq!((table[0].path.as_str(), table[0].rule), ("/mcp", service_kit::routes::Rule::AnyPrincipal));
+    let routes: Vec<_> = table.iter().map(|entry| (entry.path.as_str(), entry.rule)).collect();
+    let rule = service_kit::routes::Rule::AnyPrincipal;
+    assert_eq!(routes, [("/mcp", rule), ("/mcp/", rule)]);
 }

@@ -113,6 +113,22 @@ async fn records_come_with_names_beside_ids_and_as_compact_text() {
 }
 
 #[tokio::test]
+async fn arguments_of_the_predecessor_are_understood() {
+    let server = World::new(30, 1).server().await;
+    let page = server
+        .ok(
+            "list_records",
+            json!({"base_id": BASE, "table_id": JOBS, "max_records": 25, "page_size": 10,
+            "filter_by_formula": "{Titel}!=''", "sort": [{"field": "Titel", "direction": "desc"}]}),
+        )
+        .await;
+    assert_eq!(page["records"].as_array().unwrap().len(), 25);
+    assert_eq!(page["records"][0]["fields"]["Titel"], "Auftrag 0029");
+    let page = server.ok("list_records", json!({"base_id": BASE, "table_id": JOBS, "pageSize": 10})).await;
+    assert_eq!(page["records"].as_array().unwrap().len(), 10);
+}
+
+#[tokio::test]
 async fn every_format_has_the_same_rows() {
     let server = World::new(5, 2).server().await;
     let call = |format: &str| json!({"table": JOBS, "base": BASE, "fields": ["Titel"], "sort": ["-Titel"], "format": format});
