@@ -4,6 +4,8 @@
 
 mod bad_luck;
 mod chat;
+mod chat_scripted;
+mod chat_trouble;
 mod corpus;
 mod freshness;
 mod load;

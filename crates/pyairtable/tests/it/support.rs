@@ -1,8 +1,10 @@
 //! What the system tests share: a running emulator and gateway, a client, raw bytes, and waiting.
 
 pub(crate) mod agents;
+pub(crate) mod chat;
 pub(crate) mod client;
 pub(crate) mod mcp;
+pub(crate) mod model;
 pub(crate) mod orchestrator;
 pub(crate) mod raw;
 pub(crate) mod scripted;

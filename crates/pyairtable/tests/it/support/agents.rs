@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
+use emulators::gemini::Mode;
 use serde_json::Value;
 use service_kit::config::Reader;
 use service_kit::serve::Shutdown;
 
+use super::chat::Chat;
 use super::mcp::Tools;
+use super::model::{MODEL_KEY, Model};
 use super::system::{Emulator, Gateway, Running, anywhere, run};
 
 /// Airtable, the gateway and the tools' server.
@@ -14,7 +17,7 @@ pub(crate) struct ToolSystem {
     pub(crate) airtable: Emulator,
     pub(crate) gateway: Gateway,
     pub(crate) tools_at: SocketAddr,
-    tools: Running,
+    pub(crate) tools: Running,
 }
 
 impl ToolSystem {
@@ -47,5 +50,62 @@ impl ToolSystem {
         self.tools.stop().await;
         self.gateway.stop().await;
         self.airtable.stop().await;
+    }
+}
+
+/// All of it: [`ToolSystem`], a model and the chat.
+pub(crate) struct ChatSystem {
+    pub(crate) tools: ToolSystem,
+    pub(crate) model: Model,
+    pub(crate) chat_at: SocketAddr,
+    pub(crate) chat: Running,
+}
+
+impl ChatSystem {
+    pub(crate) async fn start(seed: Value, mode: Mode, settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<_> = [("PACING", "off")].iter().chain(settings).copied().collect();
+        let tools = ToolSystem::start(seed, &settings).await;
+        let model = Model::start(anywhere(), mode).await;
+        let (model_at, tools_at) =
+            (format!("http://{}", model.address), format!("http://{}", tools.tools_at));
+        let own = [
+            ("GEMINI_API_URL", model_at.as_str()),
+            ("GEMINI_API_KEY", MODEL_KEY),
+            ("MCP_SERVER_URL", &tools_at),
+        ];
+        let given = tools.gateway.settings(&own, &settings);
+        let source = |name: &str| given.get(name).cloned();
+        let mut reader = Reader::new(&source);
+        let config = llm_orchestrator::Config::read(&mut reader);
+        let mut config = reader.finish(config).expect("the settings are right");
+        let shutdown = Shutdown::manual();
+        config.shutdown = shutdown.clone();
+        let router = llm_orchestrator::app(config).await.expect("the chat starts");
+        let (chat_at, chat) = run(anywhere(), router, shutdown).await;
+        Self { tools, model, chat_at, chat }
+    }
+
+    /// Somebody who may do everything.
+    pub(crate) fn chat(&self) -> Chat {
+        self.chat_with(&self.tools.gateway.full_key)
+    }
+
+    pub(crate) fn chat_with(&self, key: &str) -> Chat {
+        Chat::new(self.chat_at, key)
+    }
+
+    pub(crate) fn airtable(&self) -> &Emulator {
+        &self.tools.airtable
+    }
+
+    pub(crate) async fn stop(self) {
+        self.chat.stop().await;
+        assert_eq!(
+            self.model.refused(),
+            Vec::<String>::new(),
+            "every history that the model was given was valid"
+        );
+        self.model.stop().await;
+        self.tools.stop().await;
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as Pool, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -71,10 +72,28 @@ impl Client {
         self.try_send(call).await.unwrap_or_else(|error| panic!("{shown} got no answer: {error:?}"))
     }
 
+    /// Sends and gives the answer's status and body as soon as they begin.
+    pub(crate) async fn begin(&self, call: Call) -> (u16, Incoming) {
+        let request = self.request(call).expect("a request");
+        let begun = tokio::time::timeout(ANSWER_WITHIN, self.pool.request(request)).await;
+        let (head, body) = begun.expect("an answer in time").expect("an answer").into_parts();
+        (head.status.as_u16(), body)
+    }
+
     pub(crate) async fn try_send(
         &self,
         call: Call,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let request = self.request(call)?;
+        let exchange = async {
+            let (head, body) = self.pool.request(request).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        tokio::time::timeout(ANSWER_WITHIN, exchange).await?
+    }
+
+    fn request(&self, call: Call) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut request =
             Request::builder().method(call.method).uri(format!("http://{}{}", self.address, call.target));
         if !self.key.is_empty() {
@@ -87,13 +106,7 @@ impl Client {
             request = request.header("content-type", "application/json");
         }
         let body = call.body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let request = request.body(Full::new(body))?;
-        let exchange = async {
-            let (head, body) = self.pool.request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
-        };
-        tokio::time::timeout(ANSWER_WITHIN, exchange).await?
+        request.body(Full::new(body))
     }
 
     pub(crate) async fn get(&self, target: impl Into<String>) -> Answer {

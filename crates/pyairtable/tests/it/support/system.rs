@@ -158,7 +158,13 @@ impl Gateway {
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.stop_and_keep_data().await);
+    }
+
+    /// Stops, where others still use the data.
+    pub(crate) async fn stop_and_keep_data(self) -> TempDir {
         self.running.stop().await;
+        self.data
     }
 }
 
