@@ -157,12 +157,18 @@ impl Sessions {
                 () = tokio::time::sleep(PURGE_EVERY) => {}
                 () = stop.requested() => return,
             }
-            let Some(before) = SystemTime::now().checked_sub(life) else { continue };
-            match self.store.purge(before, PURGE_AT_ONCE).await {
+            match self.purge(life, SystemTime::now()).await {
                 Ok(0) => {}
                 Ok(count) => info!(sessions = count, "removed {count} sessions that nobody used any more"),
                 Err(error) => warn!("old sessions were not removed: {error}"),
             }
+        }
+    }
+
+    async fn purge(&self, life: Duration, now: SystemTime) -> Result<u64, StorageError> {
+        match now.checked_sub(life) {
+            Some(before) => self.store.purge(before, PURGE_AT_ONCE).await,
+            None => Ok(0),
         }
     }
 
@@ -222,4 +228,45 @@ pub(crate) fn session_of_call(id: &str) -> Option<String> {
 pub(crate) fn no_such_session() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "there is no such session")
         .openai("invalid_request_error", "session_not_found")
+}
+
+#[cfg(test)]
+mod tests {
+    use service_kit::auth::{Bases, Scopes};
+    use storage::SqliteStore;
+
+    use super::*;
+
+    fn principal() -> Principal {
+        Principal { key_id: "abcd1234".into(), name: "Ada".into(), scopes: Scopes::ALL, bases: Bases::All }
+    }
+
+    #[tokio::test]
+    async fn sessions_end_with_their_time_and_not_while_somebody_works_on_them() {
+        let data = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&SqliteStore::path_in(data.path())).await.unwrap();
+        let sessions = Sessions::new(Arc::new(store));
+        let day = Duration::from_secs(86_400);
+        let now = SystemTime::now();
+        for (id, age) in [("old", 31), ("new", 29), ("busy", 31)] {
+            let mut draft = Sessions::draft(&principal(), Some(id.to_owned()), Value::Null);
+            draft.updated_at = now - day * age;
+            sessions.store.create(&draft).await.unwrap();
+        }
+        let busy = sessions.find(&principal(), "busy").await.unwrap();
+        let _work = sessions.open(busy, "run_1").await.unwrap();
+        assert_eq!(sessions.purge(day * 30, now).await.unwrap(), 1);
+        assert!(sessions.find(&principal(), "old").await.is_err());
+        assert!(sessions.find(&principal(), "new").await.is_ok());
+        assert_eq!(sessions.purge(day * 40_000, now).await.unwrap(), 0, "longer ago than there was time");
+    }
+
+    #[test]
+    fn a_calls_id_leads_back_to_a_session_of_ours() {
+        let id = Uuid::now_v7().to_string();
+        assert_eq!(session_of_call(&format!("{}3_0", call_prefix(&id))), Some(id));
+        for other in ["call_x", "call_3_0", "fc_1", &format!("{}3_0", call_prefix("my-session"))] {
+            assert_eq!(session_of_call(other), None, "{other}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! caller's rights, the trace and the remaining time. Dropping a call cancels it.
 
 mod answer;
+mod slots;
 mod wire;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use tracing::warn;
 
 use crate::events::Pending;
 use crate::turn::{ToolKind, ToolOutcome};
+use slots::Slots;
 pub(crate) use wire::is_tool_name;
 use wire::{Listed, RpcAnswer, read_answer};
 
@@ -48,6 +50,7 @@ pub(crate) struct Tools {
     endpoint: Uri,
     signer: PrincipalSigner,
     lists: Arc<Mutex<HashMap<String, Kept>>>,
+    slots: Slots,
 }
 
 /// A list, and until when it is good.
@@ -101,6 +104,7 @@ impl Tools {
             endpoint: with_path(server, "/mcp"),
             signer,
             lists: Arc::default(),
+            slots: Slots::default(),
         })
     }
 
@@ -164,6 +168,11 @@ impl Tools {
         principal: &Principal,
         deadline: Instant,
     ) -> ToolOutcome {
+        let Ok(_slot) = timeout_at(deadline, self.slots.take(&principal.key_id)).await else {
+            return ToolOutcome::NotDone {
+                why: "too many calls of this key are under way; nothing was done".to_owned(),
+            };
+        };
         let mut params = Map::new();
         params.insert("name".to_owned(), call.tool.into());
         params.insert("arguments".to_owned(), call.arguments.clone());
