@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult,
-    Implementation, InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities,
-    ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ConstString, ContentBlock,
+    DiscoverResult, Implementation, InputRequiredResult, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
+    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ResultType,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -238,31 +239,37 @@ impl ServerHandler for McpServer {
         }
     }
 
-    // There are none, and clients that ask all the same need no error in their log.
+    // Nothing of these is there, nor said to be. Clients before 2026-07-28 ask all the same, and complain of an error in
+    // their logs; later ones do not ask, and an answer would belie what is said.
 
     async fn list_prompts(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(ListPromptsResult::default())
+        nothing::<ListPromptsRequestMethod, _>(&context)
     }
 
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(ListResourcesResult::default())
+        nothing::<ListResourcesRequestMethod, _>(&context)
     }
 
     async fn list_resource_templates(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::default())
+        nothing::<ListResourceTemplatesRequestMethod, _>(&context)
     }
+}
+
+/// An empty list for clients before 2026-07-28; later ones are told that there is no such method.
+fn nothing<M: ConstString, T: Default>(context: &RequestContext<RoleServer>) -> Result<T, ErrorData> {
+    if is_modern(context) { Err(ErrorData::method_not_found::<M>()) } else { Ok(T::default()) }
 }
 
 fn implementation() -> Implementation {

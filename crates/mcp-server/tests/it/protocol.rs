@@ -88,8 +88,12 @@ async fn a_modern_client_discovers_lists_and_calls() {
     assert_eq!(called["result"]["_meta"]["pyairtable/emulated"], true, "{called}");
     assert_eq!(called["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "pyairtable-mcp");
     for method in ["prompts/list", "resources/list", "resources/templates/list"] {
-        let empty = server.modern(method, json!({})).await;
-        assert_eq!(empty.status, 200, "{method}: {empty:?}");
+        let unadvertised = server.modern(method, json!({})).await;
+        assert_eq!(
+            (unadvertised.status.as_u16(), &unadvertised.json()["error"]["code"]),
+            (404, &json!(-32601)),
+            "{method}"
+        );
     }
 }
 
@@ -115,6 +119,10 @@ async fn clients_of_every_earlier_revision_are_served_without_modern_words() {
             for modern in ["resultType", "ttlMs", "cacheScope", "io.modelcontextprotocol"] {
                 assert!(!text.contains(modern), "{version}: {modern} in {text}");
             }
+        }
+        for method in ["prompts/list", "resources/list", "resources/templates/list"] {
+            let empty = client.ask(method, json!({})).await;
+            assert!(empty["result"].is_object(), "{version}: {empty}");
         }
         let pong = client.ask("ping", json!({})).await;
         assert_eq!(pong["result"], json!({}), "{version}");
