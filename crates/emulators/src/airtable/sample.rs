@@ -127,8 +127,10 @@ fn grid(id: &str, name: &str) -> Value {
 
 fn people() -> Value {
     let record = |n: usize| {
-        let (given, family) =
-            (GIVEN_NAMES[n % GIVEN_NAMES.len()], FAMILY_NAMES[mix(n, 1) % FAMILY_NAMES.len()]);
+        let (given, round) = (n % GIVEN_NAMES.len(), n / GIVEN_NAMES.len());
+        // Who shares a given name has another family name: answers per person name each once.
+        let family = FAMILY_NAMES[(mix(given, 1) + 3 * round) % FAMILY_NAMES.len()];
+        let given = GIVEN_NAMES[given];
         let mut skills = vec![pick(&SKILLS, n, 2)];
         if !n.is_multiple_of(3) && pick(&SKILLS, n, 3) != skills[0] {
             skills.push(pick(&SKILLS, n, 3));
@@ -288,6 +290,15 @@ mod tests {
         assert_eq!(seed.record_count(), PEOPLE + PROJECTS + TASKS);
         assert_eq!(seed.bases().map(|(id, _)| id).collect::<Vec<_>>(), ["appPyAirtableDemo"]);
         assert_eq!(everything(&seed), everything(&Seed::sample()), "it is the same every time");
+    }
+
+    #[test]
+    fn no_two_people_of_the_sample_have_one_name() {
+        let text = people().to_string();
+        let names: Vec<_> =
+            text.split("\"Name\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!((names.len(), distinct.len()), (PEOPLE, PEOPLE), "{names:?}");
     }
 
     fn everything(seed: &Seed) -> String {
