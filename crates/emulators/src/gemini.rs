@@ -1,4 +1,4 @@
-//! A Gemini to test against: Google's API without a model behind it.
+#![doc = include_str!("../GEMINI.md")]
 
 mod admin;
 mod caches;

@@ -2,5 +2,6 @@
 
 mod generate;
 mod history;
+mod process;
 mod scripted;
 mod support;
