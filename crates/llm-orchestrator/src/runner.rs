@@ -1,7 +1,6 @@
 //! Does what the state machine says: calls the model and the tools, keeps the record, and tells the client what happens.
 
 mod model;
-mod preview;
 mod report;
 
 use std::collections::VecDeque;
@@ -25,10 +24,9 @@ use crate::cost;
 use crate::events::ToolStatus;
 use crate::sessions::{Log, OpenSession};
 use crate::stats;
-use crate::tools::{ToolRequest, Tools};
+use crate::tools::{ToolRequest, Tools, preview};
 use crate::turn::{Catalog, Do, Input, Limits, Moment, Opening, PlannedCall, Run, StepUsage, ToolOutcome};
 use crate::watch::ModelWatch;
-pub(crate) use preview::preview;
 pub(crate) use report::{Report, StepView, UsageView};
 
 /// Reads that run side by side.
@@ -314,16 +312,14 @@ impl Driver {
 
     async fn tool_ended(&mut self, call: &PlannedCall, outcome: ToolOutcome, took: Duration) -> Input {
         let (status, shown) = match &outcome {
-            ToolOutcome::Ok { content, emulated } => {
+            ToolOutcome::Ok { preview, emulated, .. } => {
                 self.report.emulated |= emulated;
-                (ToolStatus::Ok, preview(content))
+                (ToolStatus::Ok, preview.clone())
             }
-            ToolOutcome::Error { content } => (ToolStatus::Error, preview(content)),
-            ToolOutcome::NotDone { why } => (ToolStatus::Error, preview(&Value::from(why.as_str()))),
+            ToolOutcome::Error { preview, .. } => (ToolStatus::Error, preview.clone()),
+            ToolOutcome::NotDone { why } => (ToolStatus::Error, preview(why, None)),
             ToolOutcome::Unknown { why } => (ToolStatus::Unknown, (*why).to_owned()),
-            ToolOutcome::Asks(pending) => {
-                (ToolStatus::Declined, preview(&Value::from(pending.summary.as_str())))
-            }
+            ToolOutcome::Asks(pending) => (ToolStatus::Declined, preview(&pending.summary, None)),
         };
         let is_question = matches!(outcome, ToolOutcome::Asks(_));
         stats::tool_call(&call.tool, if is_question { "asks" } else { status.as_str() }, took);

@@ -2,6 +2,7 @@
 //! caller's rights, the trace and the remaining time. Dropping a call cancels it.
 
 mod answer;
+mod preview;
 mod slots;
 mod wire;
 
@@ -22,6 +23,7 @@ use tracing::warn;
 
 use crate::events::Pending;
 use crate::turn::{ToolKind, ToolOutcome};
+pub(crate) use preview::preview;
 use slots::Slots;
 pub(crate) use wire::is_tool_name;
 use wire::{Listed, RpcAnswer, read_answer};

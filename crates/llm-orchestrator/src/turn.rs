@@ -72,11 +72,13 @@ pub(crate) enum Input {
 pub(crate) enum ToolOutcome {
     Ok {
         content: Value,
+        preview: String,
         emulated: bool,
     },
     /// The tool says what is wrong.
     Error {
         content: Value,
+        preview: String,
     },
     /// The tool wants the user's word first.
     Asks(Box<Pending>),

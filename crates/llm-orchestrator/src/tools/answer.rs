@@ -6,13 +6,14 @@ use http::StatusCode;
 use rand::RngExt as _;
 use serde_json::{Map, Value};
 
+use super::preview::preview;
 use super::wire::RpcAnswer;
 use super::{ToolRequest, no_answer};
 use crate::events::Pending;
 use crate::turn::ToolOutcome;
 
 /// Exact data up to this size is what the model reads; beyond it, the tool's text, which is denser.
-const MOST_STRUCTURED_BYTES: usize = 24 << 10;
+const MOST_STRUCTURED_BYTES: usize = 12 << 10;
 /// More text than that drowns the question.
 const MOST_TEXT_BYTES: usize = 60 << 10;
 /// As long as a tool's own question is good for.
@@ -54,14 +55,17 @@ fn of_result(result: &Value) -> ToolOutcome {
     let emulated = result.pointer("/_meta/pyairtable~1emulated").and_then(Value::as_bool).unwrap_or(false);
     let structured = result.get("structuredContent").filter(|value| value.is_object());
     let fits = |value: &&Value| value.to_string().len() <= MOST_STRUCTURED_BYTES;
+    let text = text(result);
+    let preview = preview(&text, structured);
     let content = match structured.filter(fits) {
         Some(exact) if !is_error => exact.clone(),
-        _ => match text(result) {
-            text if text.is_empty() => cut(&structured.map(Value::to_string).unwrap_or_default()).into(),
-            text => cut(&text).into(),
-        },
+        _ if text.is_empty() => cut(&structured.map(Value::to_string).unwrap_or_default()).into(),
+        _ => cut(&text).into(),
     };
-    if is_error { ToolOutcome::Error { content } } else { ToolOutcome::Ok { content, emulated } }
+    match is_error {
+        true => ToolOutcome::Error { content, preview },
+        false => ToolOutcome::Ok { content, preview, emulated },
+    }
 }
 
 /// The text blocks; others are named, since a model that does not hear of them takes the answer for empty.
@@ -188,7 +192,7 @@ mod tests {
     fn an_error_is_its_text() {
         let error = json!({"isError": true, "content": [{"type": "text", "text": "no such table"}], "structuredContent": {"a": 1}});
         assert!(
-            matches!(of_result(&error), ToolOutcome::Error { content } if content == json!("no such table"))
+            matches!(of_result(&error), ToolOutcome::Error { content, .. } if content == json!("no such table"))
         );
     }
 

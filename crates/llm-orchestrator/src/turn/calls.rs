@@ -105,7 +105,7 @@ impl Run {
                 let result = result(&call, true, content);
                 self.tool_result(index, ToolStatus::Ok, result, shows_cells(&tool), took);
             }
-            ToolOutcome::Error { content } => {
+            ToolOutcome::Error { content, .. } => {
                 let result = result(&call, false, content);
                 self.tool_result(index, ToolStatus::Error, result, shows_cells(&tool), took);
             }

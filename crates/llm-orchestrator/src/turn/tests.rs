@@ -78,7 +78,7 @@ fn calls(names: &[&str]) -> Input {
 }
 
 fn ok(call: usize) -> Input {
-    ended(call, ToolOutcome::Ok { content: json!({"rows": []}), emulated: false })
+    ended(call, ToolOutcome::Ok { content: json!({"rows": []}), preview: String::new(), emulated: false })
 }
 
 fn ended(call: usize, outcome: ToolOutcome) -> Input {

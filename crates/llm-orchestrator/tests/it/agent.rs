@@ -18,7 +18,7 @@ async fn a_question_is_answered_with_what_tools_found() {
     let step = &body["run"]["steps"][0];
     assert_eq!(
         (&step["name"], &step["status"], &step["result_preview"]),
-        (&json!("list_records"), &json!("ok"), &json!("1 records"))
+        (&json!("list_records"), &json!("ok"), &json!("records: 1"))
     );
     assert_eq!(body["run"]["usage_by_step"].as_array().unwrap().len(), 2);
     assert_eq!(body["emulated"], true);
@@ -129,7 +129,7 @@ async fn a_stream_shows_text_and_tools_as_they_come() {
     assert_eq!((&events[0]["type"], &events[0]["name"]), (&json!("tool_started"), &json!("list_tables")));
     assert_eq!(
         (&events[1]["type"], &events[1]["status"], &events[1]["preview"]),
-        (&json!("tool_finished"), &json!("ok"), &json!("1 tables"))
+        (&json!("tool_finished"), &json!("ok"), &json!("tables: 1"))
     );
     assert_eq!(chunks[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
     let usage = chunks.last().unwrap();

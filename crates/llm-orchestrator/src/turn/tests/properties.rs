@@ -65,8 +65,8 @@ fn any_error(kind: u8) -> LlmError {
 
 fn any_outcome(kind: u8) -> ToolOutcome {
     match kind {
-        0 | 1 => ToolOutcome::Ok { content: json!({"rows": []}), emulated: false },
-        2 => ToolOutcome::Error { content: "no such table".into() },
+        0 | 1 => ToolOutcome::Ok { content: json!({"rows": []}), preview: String::new(), emulated: false },
+        2 => ToolOutcome::Error { content: "no such table".into(), preview: String::new() },
         3 => asks(),
         _ => ToolOutcome::Unknown { why: "it broke" },
     }
