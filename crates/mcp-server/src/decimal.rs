@@ -10,6 +10,12 @@ const MOST_PLACES: u32 = 18;
 /// Digits behind the point of a quotient.
 const QUOTIENT_PLACES: u32 = 12;
 
+/// Significant digits that a double surely has: what it shows beyond them is how it rounds.
+const SURE_DIGITS: u32 = 15;
+
+/// A longer number that comes down to this many digits without its unsure ones was written with them or fewer.
+const WRITTEN_DIGITS: u32 = 12;
+
 /// A decimal number, exact while it can be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Decimal {
@@ -22,9 +28,39 @@ pub(crate) enum Decimal {
 impl Decimal {
     pub(crate) const ZERO: Self = Self::Exact { units: 0, places: 0 };
 
-    /// The number as its shortest text says it.
+    /// The number as its shortest text says it, and `0.30000000000000004`, which some program computed, as `0.3`.
     pub(crate) fn of(number: &Number) -> Self {
-        Self::parse(&number.to_string()).unwrap_or_else(|| Self::Float(number.as_f64().unwrap_or(f64::NAN)))
+        let exact = Self::parse(&number.to_string())
+            .unwrap_or_else(|| Self::Float(number.as_f64().unwrap_or(f64::NAN)));
+        let sure = exact.sure();
+        if sure.digits() <= WRITTEN_DIGITS { sure } else { exact }
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(units: impl Into<i128>) -> Self {
+        Self::Exact { units: units.into(), places: 0 }
+    }
+
+    /// Without the digits of a fraction that no double has: for what Airtable computed, or was computed from that.
+    pub(crate) fn sure(self) -> Self {
+        let short = self.shortened();
+        let Self::Exact { units, places } = short else { return short };
+        let unsure = short.digits().saturating_sub(SURE_DIGITS).min(places);
+        if unsure == 0 {
+            return short;
+        }
+        let factor = 10_i128.pow(unsure);
+        let (kept, rest) = (units / factor, units % factor);
+        let up = if rest.unsigned_abs() * 2 >= factor.unsigned_abs() { units.signum() } else { 0 };
+        Self::Exact { units: kept + up, places: places - unsure }.shortened()
+    }
+
+    /// Significant digits; of floating point as many as it may have.
+    fn digits(self) -> u32 {
+        match self {
+            Self::Exact { units, .. } => units.unsigned_abs().checked_ilog10().map_or(1, |log| log + 1),
+            Self::Float(_) => u32::MAX,
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -155,6 +191,20 @@ mod tests {
         assert_eq!(sum(&["9007199254740993", "1"]), "9007199254740994");
         assert_eq!(sum(&["-0.05", "0.05"]), "0");
         assert_eq!(sum(&["0.1"; 1000]), "100");
+    }
+
+    #[test]
+    fn what_a_double_shows_beyond_its_digits_is_no_part_of_a_number() {
+        assert_eq!(sum(&["0.30000000000000004", "0.7999999999999999", "-8.200000000000001"]), "-7.1");
+        assert_eq!(of("123456789.12345678").plus(of("0.00000001")).to_string(), "123456789.12345679");
+        assert_eq!(of("0.3333333333333333").to_string(), "0.3333333333333333");
+        assert_eq!(of("12345678901234567").to_string(), "12345678901234567");
+        assert_eq!(
+            of("6.663333333333333").plus(of("6.663333333333333")).sure().to_string(),
+            "13.3266666666667"
+        );
+        assert_eq!(of("99999999999999.96").sure().to_string(), "100000000000000");
+        assert_eq!(of("12345678901234567").sure().to_string(), "12345678901234567");
     }
 
     #[test]

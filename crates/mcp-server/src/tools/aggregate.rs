@@ -3,7 +3,7 @@
 mod group;
 mod metric;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use airtable_api::calls::PAGE;
 use airtable_api::wire::ListRecords;
@@ -46,16 +46,21 @@ struct Tallies {
 pub(super) async fn aggregate_records(context: &Context, arguments: &Arguments) -> Result<Output, ToolError> {
     let place = context.place(arguments).await?;
     let table = place.table();
-    let metrics: Vec<Metric> = match arguments.texts("metrics").unwrap_or_default()[..] {
+    let mut metrics: Vec<Metric> = match arguments.texts("metrics").unwrap_or_default()[..] {
         [] => vec![Metric::parse("count", table)?],
         ref texts => texts.iter().map(|text| Metric::parse(text, table)).collect::<Result<_, _>>()?,
     };
-    let groupings: Vec<Grouping> = arguments
+    let mut groupings: Vec<Grouping> = arguments
         .texts("group_by")
         .unwrap_or_default()
         .iter()
         .map(|text| Grouping::parse(text, table))
         .collect::<Result<_, _>>()?;
+    // The same by two names, or twice, is one: twice it would be every pair of values of a record.
+    let mut seen = HashSet::new();
+    metrics.retain(|metric| seen.insert(metric.label.clone()));
+    seen.clear();
+    groupings.retain(|grouping| seen.insert(grouping.label.clone()));
     if metrics.len() > MOST_METRICS || groupings.len() > MOST_GROUPINGS {
         return Err(ToolError::invalid(format!(
             "at most {MOST_METRICS} metrics and {MOST_GROUPINGS} fields to group by in one call"
@@ -233,7 +238,11 @@ fn answer(
 ) -> Output {
     let labels: Vec<&str> = metrics.iter().map(|metric| metric.label.as_str()).collect();
     let of = |tallies: &[Tally]| -> Map<String, Value> {
-        labels.iter().zip(tallies).map(|(label, tally)| ((*label).to_owned(), tally.to_json())).collect()
+        metrics
+            .iter()
+            .zip(tallies)
+            .map(|(metric, tally)| (metric.label.clone(), tally.to_json(metric)))
+            .collect()
     };
     let people = &tallies.people;
     let mut groups: Vec<Value> = tallies
@@ -254,14 +263,15 @@ fn answer(
         .iter()
         .map(|(key, group)| {
             let keys = key.iter().map(|key| key.to_text(&told_apart, &tallies.people));
-            keys.chain(group.iter().map(Tally::to_text)).collect()
+            let values = group.iter().zip(metrics).map(|(tally, metric)| tally.to_text(metric));
+            keys.chain(values).collect()
         })
         .collect();
     let read = format!("{}, all pages read", counted(tallies.rows as usize, "record"));
-    let totals: Vec<String> = labels
+    let totals: Vec<String> = metrics
         .iter()
         .zip(&tallies.totals)
-        .map(|(label, tally)| format!("{label} = {}", or_none(tally.to_text())))
+        .map(|(metric, tally)| format!("{} = {}", metric.label, or_none(tally.to_text(metric))))
         .collect();
     let mut text = format!("{} ({read})", quoted(&place.table().name));
     if groupings.is_empty() {

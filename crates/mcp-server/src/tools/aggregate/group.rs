@@ -7,10 +7,10 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use crate::cells::Names;
-use crate::decimal::Decimal;
 use crate::error::ToolError;
 use crate::names::quoted;
 use crate::schema::{Field, Shape, Table};
+use crate::tools::aggregate::metric::number_in;
 
 /// One field to group by, dates by a unit.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Grouping {
                 None => Key::Text(text.clone()),
             },
             (_, Value::Bool(flag)) => Key::Flag(*flag),
-            (_, Value::Number(number)) => Key::Number(Decimal::of(number).to_string()),
+            (_, Value::Number(number)) => Key::Number(number_in(&self.field, number).to_string()),
             (_, Value::String(text)) => Key::Text(text.clone()),
             (_, Value::Object(members)) => {
                 let text = |name: &str| members.get(name).and_then(Value::as_str);

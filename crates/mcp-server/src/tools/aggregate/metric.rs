@@ -56,8 +56,14 @@ impl Metric {
         let text = text.trim();
         let (name, argument) = match text.split_once('(') {
             Some((name, rest)) => {
-                let inner = rest.rsplit_once(')').map_or(rest, |(inner, _)| inner).trim();
-                (name.trim(), Some(inner).filter(|inner| !matches!(*inner, "" | "*")))
+                let (inner, after) = rest.rsplit_once(')').unwrap_or((rest, ""));
+                if !after.trim().is_empty() {
+                    return Err(ToolError::invalid(format!(
+                        "metrics: {} is not one metric: give a list, such as [\"count\", \"sum(Amount)\"]",
+                        quoted(text)
+                    )));
+                }
+                (name.trim(), Some(inner.trim()).filter(|inner| !matches!(*inner, "" | "*")))
             }
             None => (text, None),
         };
@@ -167,7 +173,7 @@ impl Tally {
         let mut skipped = 0;
         match self {
             Self::Count(count) => *count += 1,
-            Self::Distinct(seen) => seen.extend(values.iter().map(identity)),
+            Self::Distinct(seen) => seen.extend(values.iter().map(|value| identity(field, value))),
             Self::Sum(sum, count) | Self::Avg(sum, count) => {
                 for value in values {
                     match number(value) {
@@ -194,27 +200,28 @@ impl Tally {
         skipped
     }
 
-    pub(super) fn to_json(&self) -> Value {
-        match self {
-            Self::Count(count) => Value::from(*count),
-            Self::Distinct(seen) => Value::from(seen.len()),
-            Self::Sum(sum, _) => sum.to_json(),
-            Self::Avg(_, 0) => Value::Null,
-            Self::Avg(sum, count) => sum.over(*count).to_json(),
-            Self::Extreme { best: None, .. } => Value::Null,
-            Self::Extreme { best: Some(Point::Number(number)), .. } => number.to_json(),
-            Self::Extreme { best: Some(Point::Date(date)), .. } => Value::from(date.as_str()),
+    pub(super) fn to_json(&self, metric: &Metric) -> Value {
+        match self.shown(metric) {
+            Some(Point::Number(number)) => number.to_json(),
+            Some(Point::Date(date)) => Value::from(date),
+            None => Value::Null,
         }
     }
 
-    pub(super) fn to_text(&self) -> String {
-        match self {
-            Self::Sum(sum, _) => sum.to_string(),
-            Self::Avg(sum, count) if *count > 0 => sum.over(*count).to_string(),
-            Self::Extreme { best: Some(Point::Number(number)), .. } => number.to_string(),
-            Self::Extreme { best: Some(Point::Date(date)), .. } => date.clone(),
-            Self::Avg(..) | Self::Extreme { .. } => String::new(),
-            other => other.to_json().to_string(),
+    pub(super) fn to_text(&self, metric: &Metric) -> String {
+        match self.shown(metric) {
+            Some(Point::Number(number)) => number.to_string(),
+            Some(Point::Date(date)) => date,
+            None => String::new(),
+        }
+    }
+
+    /// The result, of what Airtable computed with no more digits than it can have.
+    fn shown(&self, metric: &Metric) -> Option<Point> {
+        let is_computed = metric.field.as_ref().is_some_and(|field| field.is_computed);
+        match self.point()? {
+            Point::Number(number) if is_computed => Some(Point::Number(number.sure())),
+            point => Some(point),
         }
     }
 
@@ -227,10 +234,9 @@ impl Tally {
     }
 
     fn point(&self) -> Option<Point> {
-        let whole = |count: u64| Point::Number(Decimal::Exact { units: i128::from(count), places: 0 });
         match self {
-            Self::Count(count) => Some(whole(*count)),
-            Self::Distinct(seen) => Some(whole(seen.len() as u64)),
+            Self::Count(count) => Some(Point::Number(Decimal::whole(*count))),
+            Self::Distinct(seen) => Some(Point::Number(Decimal::whole(seen.len() as u64))),
             Self::Sum(sum, _) => Some(Point::Number(*sum)),
             Self::Avg(_, 0) => None,
             Self::Avg(sum, count) => Some(Point::Number(sum.over(*count))),
@@ -257,19 +263,26 @@ impl Point {
     }
 }
 
+/// A number as what tells values apart: of two that Airtable computed, only what both surely have.
+pub(super) fn number_in(field: &Field, number: &serde_json::Number) -> Decimal {
+    let number = Decimal::of(number);
+    if field.is_computed { number.sure() } else { number }
+}
+
 /// A number, or 1 for a ticked checkbox; errors, texts and infinities are none.
 fn number(value: &Value) -> Option<Decimal> {
     match value {
         Value::Number(number) => Some(Decimal::of(number)),
-        Value::Bool(ticked) => Some(Decimal::Exact { units: i128::from(*ticked), places: 0 }),
+        Value::Bool(ticked) => Some(Decimal::whole(*ticked)),
         _ => None,
     }
 }
 
 /// What makes two values the same one.
-fn identity(value: &Value) -> String {
-    match value.get("id").and_then(Value::as_str) {
-        Some(id) => id.to_owned(),
-        None => value.to_string(),
+fn identity(field: &Field, value: &Value) -> String {
+    match (value, value.get("id").and_then(Value::as_str)) {
+        (_, Some(id)) => id.to_owned(),
+        (Value::Number(number), None) => number_in(field, number).to_string(),
+        (other, None) => other.to_string(),
     }
 }
