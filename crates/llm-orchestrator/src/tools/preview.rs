@@ -12,7 +12,7 @@ pub(crate) fn preview(text: &str, structured: Option<&Value>) -> String {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty());
     let first = first.filter(|line| !line.starts_with(['{', '[']));
     let line = match (first, structured) {
-        (Some(line), _) => line.strip_prefix(LABEL).unwrap_or(line).trim_end_matches(':').to_owned(),
+        (Some(line), _) => sentence(line.strip_prefix(LABEL).unwrap_or(line)).to_owned(),
         (None, Some(structured)) => counted(structured),
         (None, None) => text.trim().to_owned(),
     };
@@ -20,6 +20,11 @@ pub(crate) fn preview(text: &str, structured: Option<&Value>) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// Without what follows the first sentence, which is for the model, such as how to get the next page.
+fn sentence(line: &str) -> &str {
+    line.split_once(". ").map_or(line, |(first, _)| first).trim_end_matches([':', '.'])
 }
 
 /// Such as "records: 12".
@@ -44,6 +49,10 @@ mod tests {
         assert_eq!(
             preview("(emulated Airtable) 2 records of \"Tasks\":\nid,Name", Some(&records)),
             "2 records of \"Tasks\""
+        );
+        assert_eq!(
+            preview("\"Tasks\": records 1-3, more follow. To continue, repeat the call.\nid", None),
+            "\"Tasks\": records 1-3, more follow"
         );
         assert_eq!(preview("", Some(&records)), "records: 2");
         assert_eq!(preview(&records.to_string(), Some(&records)), "records: 2");
