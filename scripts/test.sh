@@ -35,6 +35,7 @@ need unshare util-linux
 need strace strace        # shows that an embedded start connects to loopback only
 # The tests start servers of their own, from these programs, on ports of their own.
 servers=()
+need openssl openssl      # makes their certificates
 have redis-server || servers+=(redis-server)
 have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || servers+=(postgresql)
 missing+=("${servers[@]}")

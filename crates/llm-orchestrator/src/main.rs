@@ -53,6 +53,6 @@ async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     let listener = bind(config.listen, LISTEN).await?;
     let router = app(config).await?;
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    serve(listener, router, Limits::default(), shutdown).await;
-    Ok(ExitCode::SUCCESS)
+    serve(listener, router, Limits::default(), shutdown.clone()).await;
+    Ok(shutdown.exit_code())
 }

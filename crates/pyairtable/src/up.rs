@@ -67,7 +67,7 @@ pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot open {place}"))?;
     tokio::select! {
         started = stores.started() => started?,
-        () = shutdown.requested() => return Ok(ExitCode::SUCCESS),
+        () = shutdown.requested() => return Ok(shutdown.exit_code()),
     }
     let key = local_key::ensure(&services.gateway.data_dir, &*stores.keys, SystemTime::now()).await?;
     services.share(&stores);

@@ -78,11 +78,11 @@ impl Start {
                     outcome = reached => outcome,
                     () = shutdown.requested() => return, // nobody wants them any more
                 };
-                if let Err(NotStarted(reason)) = &outcome {
+                let _ = state.send(outcome.clone().map_or_else(State::Failed, |()| State::Finished));
+                if let Err(NotStarted(reason)) = outcome {
                     error!("{reason}");
-                    shutdown.fail(&**reason);
+                    shutdown.fail(&*reason);
                 }
-                let _ = state.send(outcome.map_or_else(State::Failed, |()| State::Finished));
             });
         }
         Self(watched)

@@ -63,6 +63,39 @@ async fn a_wrong_password_is_an_error_that_does_not_show_it() {
     assert!(error.contains("Password") && !error.contains("hunter2"), "{error}");
 }
 
+/// Not a test by itself: a process that trusts what it is told to, run by the next test.
+#[tokio::test]
+async fn a_process_that_trusts_an_authority() {
+    if std::env::args().any(|argument| argument == "--exact") {
+        let mut url = String::new();
+        std::io::stdin().read_line(&mut url).unwrap();
+        let store = RedisStore::new(&url.trim().parse().unwrap()).unwrap();
+        store.connect().await.unwrap();
+        current(&store).await.unwrap();
+        println!("CONNECTED");
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_is_made_to_whom_the_machine_trusts_and_to_nobody_else() {
+    let server = Redis::start_encrypted();
+    let store = RedisStore::new(&server.url().parse().unwrap()).unwrap();
+    let error = store.connect().await.unwrap_err();
+    assert!(format!("{error:?}").to_lowercase().contains("certificate"), "{error:?}");
+
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "redis_server::a_process_that_trusts_an_authority", "--nocapture"])
+        .env("SSL_CERT_FILE", server.authority())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut process.stdin.take().unwrap(), server.url().as_bytes()).unwrap();
+    let said = process.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("CONNECTED"), "{said}");
+}
+
 #[tokio::test]
 async fn what_one_raises_another_sees_at_once() {
     let server = Redis::start();
