@@ -38,7 +38,11 @@ impl Sealer {
 
     /// A text that only `open` with the same `bound_to` reads, within [`LIFE`]. Signed, not encrypted.
     pub(crate) fn seal(&self, value: &impl Serialize, bound_to: &[u8]) -> String {
-        let options = SealOptions::new().associated_data(bound_to).ttl(LIFE);
+        self.seal_for(value, bound_to, LIFE)
+    }
+
+    fn seal_for(&self, value: &impl Serialize, bound_to: &[u8], life: Duration) -> String {
+        let options = SealOptions::new().associated_data(bound_to).ttl(life);
         let json = serde_json::to_vec(value).expect("states are strings and numbers");
         codec(&self.key.current()).seal_with(&json, &options)
     }
@@ -94,6 +98,17 @@ mod tests {
         for wrong in ["", "rs1.a.b", &text[..text.len() - 1]] {
             assert_eq!(sealer("k").open::<i32>(wrong, &mine), Err(Unsealed::NotOurs), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_seal_that_is_too_old_is_told_from_one_that_is_not_ours() {
+        let text = sealer("k").seal_for(&7, b"x", Duration::from_millis(1));
+        let sealed = std::time::Instant::now();
+        while sealed.elapsed() < Duration::from_millis(3) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(sealer("k").open::<i32>(&text, b"x"), Err(Unsealed::Expired));
+        assert_eq!(sealer("k").open::<i32>(&text, b"y"), Err(Unsealed::NotOurs));
     }
 
     #[test]

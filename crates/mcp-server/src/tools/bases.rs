@@ -62,18 +62,7 @@ pub(super) async fn list_tables(context: &Context, arguments: &Arguments) -> Res
 pub(super) async fn describe_table(context: &Context, arguments: &Arguments) -> Result<Output, ToolError> {
     let place = context.place(arguments).await?;
     let table = place.table();
-    let rows: Vec<Vec<String>> = table
-        .fields
-        .iter()
-        .map(|field| {
-            let mut about = field.description.clone().unwrap_or_default();
-            if let Some(formula) = &field.formula {
-                about = format!("{about} = {formula}").trim_start().to_owned();
-            }
-            let writable = if field.is_computed { "no" } else { "yes" };
-            vec![field.name.clone(), field.summary(&place.schema), writable.to_owned(), about]
-        })
-        .collect();
+    let lines: Vec<String> = table.fields.iter().map(|field| line_of(field, table, &place.schema)).collect();
     let primary = table.primary().map(|field| field.name.as_str()).unwrap_or_default();
     let head = format!(
         "Table {} ({}) of base {}, {}; primary field {}",
@@ -83,7 +72,7 @@ pub(super) async fn describe_table(context: &Context, arguments: &Arguments) -> 
         counted(table.fields.len(), "field"),
         quoted(primary)
     );
-    let mut text = table_text(&head, &["field", "type", "writable", "about"], &rows);
+    let mut text = format!("{head}:\n{}", lines.join("\n"));
     let views: Vec<String> =
         table.views.iter().map(|view| format!("{} ({})", quoted(&view.name), view.kind)).collect();
     if !views.is_empty() {
@@ -99,6 +88,26 @@ pub(super) async fn describe_table(context: &Context, arguments: &Arguments) -> 
         structured["description"] = json!(about);
     }
     Ok(Output::new(text, structured))
+}
+
+/// `- "State": singleSelect: "Open", "Done"`, with what else there is to know.
+fn line_of(field: &Field, table: &Table, schema: &BaseSchema) -> String {
+    let mut line = format!("- {}: {}", quoted(&field.name), field.summary(schema));
+    if field.is_computed {
+        line.push_str(", computed");
+    }
+    if let Some(formula) = &field.formula {
+        line.push_str(&format!(" = {}", with_names(formula, table)));
+    }
+    if let Some(about) = &field.description {
+        line.push_str(&format!(" ({})", about.replace(['\n', '\r'], " ")));
+    }
+    line
+}
+
+/// A formula with fields by their names; Airtable tells it with their ids.
+fn with_names(formula: &str, table: &Table) -> String {
+    table.fields.iter().fold(formula.to_owned(), |text, field| text.replace(&field.id, &field.name))
 }
 
 fn field_of(field: &Field, schema: &BaseSchema) -> Value {

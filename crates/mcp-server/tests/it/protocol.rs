@@ -1,10 +1,11 @@
 //! The protocol in its revisions, and everything that is no message.
 
 use http::Method;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use service_kit::auth::Bases;
 
-use crate::support::{BASE, MODERN, Server, World, send};
+use crate::support::{BASE, MODERN, Server, World, begin, send};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const BOTH: (&str, &str) = ("accept", "application/json, text/event-stream");
@@ -282,6 +283,17 @@ async fn progress_is_told_page_by_page_to_those_who_ask() {
         .collect();
     assert_eq!(done, [1.0, 2.0, 3.0]);
     assert_eq!(messages.last().unwrap()["result"]["structuredContent"]["rows"], 350);
+}
+
+#[tokio::test]
+async fn a_stop_ends_streams_that_would_stay_open() {
+    let server = World::new(1, 1).server().await;
+    let client = Legacy::open(&server, "2025-11-25", true, json!({})).await;
+    let stream = begin(server.address, Method::GET, "/mcp", &client.headers(), "").await;
+    assert_eq!(stream.status(), 200);
+    server.shutdown.request();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), stream.into_body().collect()).await;
+    assert!(ended.is_ok(), "the stream ends with the server");
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ async fn what_is_there_is_found_by_name_and_by_id() {
     assert_eq!(table["fields"][6]["links_to"], json!({"id": "tblPeople00000001", "name": "Leute"}));
     assert_eq!(table["fields"][8]["writable"], false);
     let text = server.text("describe_table", json!({"base": BASE, "table": JOBS})).await;
-    assert!(text.contains("multipleRecordLinks to table \"\"Leute\"\""), "{text}");
+    assert!(text.contains("- \"Bearbeiter\": multipleRecordLinks to table \"Leute\"\n"), "{text}");
+    assert!(text.contains("- \"Doppelt\": formula of number, computed = {Kosten (€)}*2"), "{text}");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(crate) struct Server {
     pub(crate) key: String,
     pub(crate) gateway: Gateway,
     data: TempDir,
-    shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// The stand-in: rights by signed principal, as the gateway has them, and faults on demand.
