@@ -85,6 +85,7 @@ fn until_stop(shutdown: Shutdown) -> CancellationToken {
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let is_post = request.method() == Method::POST;
     let is_delete = request.method() == Method::DELETE;
+    let has_json = is_json(request.headers());
     let mut response = match admit(&gate, request, is_post).await {
         Ok((request, opens_for)) => {
             let ended = request.headers().get(SESSION_ID).cloned().filter(|_| is_delete);
@@ -98,6 +99,10 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
                 gate.sessions.forget(&id);
                 // Clients take 202 for "not yet", and complain.
                 *response.status_mut() = StatusCode::NO_CONTENT;
+            }
+            if is_post && has_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+                // The transport says so of any message that it cannot read.
+                *response.status_mut() = StatusCode::BAD_REQUEST;
             }
             as_json_rpc(response).await
         }

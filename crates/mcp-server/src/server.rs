@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ConstString, ContentBlock,
-    DiscoverResult, Implementation, InputRequiredResult, ListPromptsRequestMethod, ListPromptsResult,
-    ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
-    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ResultType,
-    ServerCapabilities, ServerConfig,
+    CustomRequest, CustomResult, DiscoverResult, ErrorCode, Implementation, InputRequiredResult,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -236,6 +236,21 @@ impl ServerHandler for McpServer {
             Some(Err(Failed::Tool(error))) => Ok(result(Err(error), emulated, modern).into()),
             Some(Err(Failed::State)) => Err(ErrorData::invalid_params("requestState did not verify", None)),
             None => Err(ErrorData::internal_error("the call was cancelled", None)),
+        }
+    }
+
+    /// A message that fits none of the protocol: an unknown method, or a known one with parameters that are none of its.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        match &*request.method {
+            method @ ("tools/call" | "tools/list" | "server/discover" | "initialize") => {
+                let message = format!("{method} does not take these parameters; arguments are an object");
+                Err(ErrorData::invalid_params(message, None))
+            }
+            _ => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None)),
         }
     }
 

@@ -207,10 +207,23 @@ async fn what_is_no_message_is_refused_in_json_rpc() {
     let server = World::new(1, 1).server().await;
     let bearer = format!("Bearer {}", server.key);
     let key = ("authorization", bearer.as_str());
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
+        "[".repeat(5000),
+        "]".repeat(5000)
+    );
     for (headers, body, status, code) in [
         (vec![key, JSON, BOTH], "{", 400, -32700),
         (vec![key, JSON, BOTH], r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, 400, -32600),
         (vec![key, JSON, BOTH], r#""text""#, 400, -32600),
+        (vec![key, JSON, BOTH], r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, 400, -32600),
+        (
+            vec![key, JSON, BOTH],
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}"#,
+            400,
+            -32600,
+        ),
+        (vec![key, JSON, BOTH], &deep, 400, -32600),
         (vec![key, BOTH, ("content-type", "text/plain")], "{}", 415, -32600),
         (
             vec![key, JSON, ("accept", "application/json")],
@@ -233,6 +246,15 @@ async fn what_is_no_message_is_refused_in_json_rpc() {
     assert_eq!(answer.json()["error"]["data"]["code"], "body_too_large");
     let put = server.send(Method::PUT, &[key, JSON, BOTH], "{}").await;
     assert_eq!(put.status, 405);
+}
+
+#[tokio::test]
+async fn arguments_that_are_no_object_are_told_apart_from_an_unknown_method() {
+    let server = World::new(1, 1).server().await;
+    let answer = server.modern("tools/call", json!({"name": "list_bases", "arguments": [1]})).await.json();
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    let answer = server.modern("tools/invent", json!({})).await.json();
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
 }
 
 #[tokio::test]
