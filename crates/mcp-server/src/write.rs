@@ -45,7 +45,9 @@ pub(crate) async fn run(
         let token = (needs_word && !asking.can_ask()).then(|| consent.token());
         return Ok(Reply::Output(shown(&preview, &plan, token, None)));
     }
-    let word = match needs_word {
+    // A token that is brought along is checked in any case: who has one believes that exactly this was agreed to.
+    let has_token = arguments.text("confirm").is_some() && !asking.can_ask();
+    let word = match needs_word || has_token {
         true => consent.word(context, &place, &plan, arguments, asking).await?,
         false => Word::NotNeeded,
     };

@@ -171,8 +171,11 @@ impl Consent {
                      arguments that it was given for"
                 }
             };
-            ToolError::new(Code::ConfirmationInvalid, message)
-                .then("For a new preview and token, call without confirm")
+            let next = match plan.needs_word() || asking.is_always {
+                true => "For a new preview and token, call without confirm",
+                false => "This change needs no token; to see it before it is made, set preview",
+            };
+            ToolError::new(Code::ConfirmationInvalid, message).then(next)
         })?;
         if sealed.plan != self.digest {
             let preview = Preview::of(context, place, plan).await?;

@@ -169,7 +169,7 @@ fn updates(
                         "has no id: each row needs the id of its record; without ids use upsert_records",
                     );
                 }
-                if cells.is_empty() {
+                if row.is_empty() {
                     problems.add(at, "changes nothing");
                 }
                 if let Some(id) = id {
@@ -182,7 +182,7 @@ fn updates(
             let ids = ids_of(arguments)?;
             let row = Given { id: None, cells: fields, id_key: None };
             let cells = row.cells(0, table, typecast, &mut problems);
-            if cells.is_empty() {
+            if row.is_empty() {
                 problems.add(0, "fields changes nothing");
             }
             let count = ids.len();
@@ -309,6 +309,10 @@ fn given<'a>(table: &Table, record: &'a Map<String, Value>, is_new: bool) -> Giv
 }
 
 impl Given<'_> {
+    fn is_empty(&self) -> bool {
+        self.cells.keys().all(|name| Some(name.as_str()) == self.id_key)
+    }
+
     fn id(&self, at: usize, problems: &mut Problems) -> Option<RecordId> {
         let text = match self.id? {
             Value::String(text) => text.trim(),

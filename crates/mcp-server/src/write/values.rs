@@ -97,8 +97,7 @@ fn choice(choices: &[String], wanted: &str, typecast: bool) -> Result<String, St
         _ if typecast => Ok(wanted.to_owned()),
         _ => {
             let meant = airtable_formula::nearest(wanted, choices.iter().map(String::as_str))
-                .map(|near| format!("; did you mean {}?", quoted(near)))
-                .unwrap_or_default();
+                .map_or_else(|| ".".to_owned(), |near| format!("; did you mean {}?", quoted(near)));
             Err(format!(
                 "there is no choice {}{meant} Choices: {}. To add it as a new choice set typecast",
                 quoted(wanted),

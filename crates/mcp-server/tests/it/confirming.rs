@@ -202,6 +202,14 @@ async fn many_changes_need_the_word_and_few_do_not() {
     let mut confirmed = update(23);
     confirmed["confirm"] = preview["confirm"].clone();
     assert_eq!(server.ok("update_records", confirmed).await["count"], 23);
+    // A token of another change is none for a small one either: who brings it believes that this was agreed to.
+    let mut swapped = update(2);
+    swapped["confirm"] = preview["confirm"].clone();
+    let message = server.error("update_records", swapped).await;
+    assert!(
+        message.contains("not one for exactly this call") && message.contains("needs no token"),
+        "{message}"
+    );
     // Creating takes nothing away.
     let rows: Vec<Value> = (0..15).map(|n| json!({"Titel": format!("C{n}")})).collect();
     assert_eq!(

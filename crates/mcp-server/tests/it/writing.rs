@@ -102,6 +102,18 @@ async fn wrong_rows_are_refused_together_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_is_not_called_empty_as_well() {
+    let server = World::new(1, 1).server().await;
+    let update =
+        |fields: Value| json!({"base": BASE, "table": JOBS, "record_id": job_id(0), "fields": fields});
+    let error = server.error("update_records", update(json!({"Stand": "Irgendwo"}))).await;
+    assert!(error.contains("there is no choice \"Irgendwo\". Choices: "), "{error}");
+    assert!(!error.contains("changes nothing"), "{error}");
+    let error = server.error("update_records", update(json!({}))).await;
+    assert!(error.contains("changes nothing"), "{error}");
+}
+
+#[tokio::test]
 async fn a_name_that_several_linked_records_have_is_asked_back() {
     let mut world = World::new(1, 3);
     for person in world.seed["bases"][0]["tables"][1]["records"].as_array_mut().unwrap().iter_mut().take(2) {
