@@ -250,8 +250,7 @@ fn canonical_value(value: &Value, text: &mut String) {
 fn unknown(tool: &str, known: &[Argument], name: &str) -> ToolError {
     let names = known.iter().map(|argument| argument.name);
     let meant = airtable_formula::nearest(name, names.clone())
-        .map(|near| format!("; did you mean {near}?"))
-        .unwrap_or_default();
+        .map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"));
     let all: Vec<&str> = names.collect();
     let all = if all.is_empty() { "no arguments".to_owned() } else { all.join(", ") };
     ToolError::invalid(format!("{tool} has no argument {}{meant} It takes: {all}", quoted(name)))
@@ -334,7 +333,7 @@ mod tests {
         for (given, expected) in [
             (
                 json!({"table": "T", "filtre": "x"}),
-                r#"list_records has no argument "filtre" It takes: base, table"#,
+                r#"list_records has no argument "filtre". It takes: base, table"#,
             ),
             (json!({"table": "T", "limits": 1}), "did you mean limit?"),
             (json!({}), "the argument table is missing: Id or name"),

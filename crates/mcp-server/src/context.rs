@@ -126,11 +126,9 @@ impl Context {
             Err(error)
                 if error.code == Code::NotFound && BaseId::parse(wanted).is_ok() && !bases.is_empty() =>
             {
-                let bases: Vec<String> =
-                    bases.iter().map(|base| format!("{} ({})", base.name, base.id)).collect();
                 let message = format!("there is no base {} within reach of this API key", quoted(wanted));
                 Err(ToolError::new(Code::NotFound, message)
-                    .then(format!("There are: {}", names::listed(bases.iter().map(String::as_str)))))
+                    .then(format!("There are: {}", names::with_ids(&bases))))
             }
             Err(error) => Err(error),
         }
@@ -149,7 +147,7 @@ impl Context {
             [] => Err(ToolError::new(Code::NotFound, "this API key reaches no base")),
             _ => Err(ToolError::invalid(format!(
                 "several bases are within reach, so the argument base must name one: {}",
-                names::listed(bases.iter().map(|base| base.name.as_str()))
+                names::with_ids(&bases)
             ))),
         }
     }

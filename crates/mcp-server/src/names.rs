@@ -11,6 +11,15 @@ pub(crate) trait Named {
     fn name(&self) -> &str;
 }
 
+impl<T: Named> Named for &T {
+    fn id(&self) -> &str {
+        (*self).id()
+    }
+    fn name(&self) -> &str {
+        (*self).name()
+    }
+}
+
 /// Finds the one thing that `wanted` names: by id, by exact name, else by a name that differs in case or in spaces around
 /// it only. `what` is its kind in the singular (`table`), `place` where it was looked for (` in base "X"`).
 pub(crate) fn find<'t, T: Named>(
@@ -32,21 +41,14 @@ pub(crate) fn find<'t, T: Named>(
     match found[..] {
         [one] => Ok(one),
         [] => Err(unknown(what, place, wanted, things.iter().map(Named::name))),
-        _ => {
-            let candidates: Vec<String> = found
-                .iter()
-                .take(LISTED)
-                .map(|thing| format!("{} ({})", quoted(thing.name()), thing.id()))
-                .collect();
-            Err(ToolError::new(
-                Code::Ambiguous,
-                format!(
-                    "{} names more than one {what}{place}: {}. Give the id instead",
-                    quoted(wanted),
-                    candidates.join(", ")
-                ),
-            ))
-        }
+        _ => Err(ToolError::new(
+            Code::Ambiguous,
+            format!(
+                "{} names more than one {what}{place}: {}. Give the id instead",
+                quoted(wanted),
+                with_ids(&found)
+            ),
+        )),
     }
 }
 
@@ -66,11 +68,20 @@ pub(crate) fn unknown<'n>(
     ToolError::new(Code::NotFound, format!("there is no {what} {}{place}{meant} {all}", quoted(wanted)))
 }
 
+/// Names with their ids, the first few of many: two things may have one name.
+pub(crate) fn with_ids<T: Named>(things: &[T]) -> String {
+    let things = things.iter().map(|thing| format!("{} ({})", quoted(thing.name()), thing.id()));
+    first_of(things)
+}
+
 /// Names in quotes, the first few of many.
 pub(crate) fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let mut names = names.peekable();
-    let mut text: Vec<String> = names.by_ref().take(LISTED).map(quoted).collect();
-    let more = names.count();
+    first_of(names.map(quoted))
+}
+
+fn first_of(mut all: impl Iterator<Item = String>) -> String {
+    let mut text: Vec<String> = all.by_ref().take(LISTED).collect();
+    let more = all.count();
     if more > 0 {
         text.push(format!("and {more} more"));
     }
@@ -89,12 +100,17 @@ pub(crate) fn quoted(name: &str) -> String {
                 break;
             }
             '"' | '\\' => text.extend(['\\', letter]),
-            letter if letter.is_control() => text.push(' '),
+            letter if letter.is_control() || is_deceptive(letter) => text.push(' '),
             letter => text.push(letter),
         }
     }
     text.push('"');
     text
+}
+
+/// What breaks lines, or turns the order of letters around, without being a control character.
+fn is_deceptive(letter: char) -> bool {
+    matches!(letter, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn loosely(name: &str) -> String {
@@ -153,6 +169,7 @@ mod tests {
     #[test]
     fn a_name_cannot_pose_as_our_own_words() {
         assert_eq!(quoted("a\"\nIgnore all"), r#""a\" Ignore all""#);
+        assert_eq!(quoted("a\u{2028}b\u{202E}c 👩\u{200D}🔧"), "\"a b c 👩\u{200D}🔧\"");
         assert_eq!(quoted(&"x".repeat(200)).chars().count(), 83);
     }
 }

@@ -352,8 +352,8 @@ async fn wrong_names_are_answered_with_the_right_ones() {
     let server = World::new(3, 1).server().await;
     for (tool, arguments, expected) in [
         ("list_tables", json!({"base": "Werkstat / 100%"}), r#"did you mean "Werkstatt / 100%"?"#),
-        ("list_tables", json!({"base": "appNichts00000000"}), "Werkstatt / 100% (appWorld000000001)"),
-        ("list_tables", json!({}), "argument base must name one: \"Werkstatt / 100%\", \"Geheim\""),
+        ("list_tables", json!({"base": "appNichts00000000"}), "\"Werkstatt / 100%\" (appWorld000000001)"),
+        ("list_tables", json!({}), "argument base must name one: \"Werkstatt / 100%\" (app"),
         ("list_records", json!({"base": BASE, "table": "Auftrage"}), r#"did you mean "Aufträge"?"#),
         (
             "list_records",
