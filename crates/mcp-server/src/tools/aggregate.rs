@@ -19,7 +19,7 @@ use crate::links;
 use crate::names::quoted;
 use crate::render::{self, Format, TEXT_LIMIT};
 use crate::tools::bases::counted;
-use crate::tools::list::Selection;
+use crate::tools::list::{Selection, cut};
 use group::{Grouping, Key, People};
 use metric::{Metric, Tally};
 
@@ -28,6 +28,9 @@ const MOST_GROUPS: usize = 5000;
 
 /// Most linked records that groups are named after.
 const MOST_NAMES: usize = 2000;
+
+/// Longest text of a group's key; the whole stands in the structured result.
+const LONGEST_KEY: usize = 500;
 
 /// More of them would be no summary.
 const MOST_METRICS: usize = 20;
@@ -68,9 +71,9 @@ pub(super) async fn aggregate_records(context: &Context, arguments: &Arguments) 
     }
     let selection = Selection::of(table, arguments)?;
     let mut tallies = read(context, &place, selection.ask, &metrics, &groupings).await?;
-    let names = names_of(context, &place, &groupings, &tallies).await?;
-    sort(&mut tallies, &groupings, &names);
     let mut notes = selection.notes;
+    let names = names_of(context, &place, &groupings, &tallies, &mut notes).await?;
+    sort(&mut tallies, &groupings, &names);
     notes.extend(notes_of(&metrics, &groupings, &tallies));
     Ok(answer(&place, &metrics, &groupings, &tallies, &names, notes, Format::of(arguments.text("format"))))
 }
@@ -176,6 +179,7 @@ async fn names_of(
     place: &Place,
     groupings: &[Grouping],
     tallies: &Tallies,
+    notes: &mut Vec<String>,
 ) -> Result<Names, ToolError> {
     let mut names = Names::new();
     for (at, grouping) in groupings.iter().enumerate() {
@@ -188,6 +192,13 @@ async fn names_of(
                 _ => None,
             })
             .collect();
+        if ids.len() > MOST_NAMES {
+            notes.push(format!(
+                "only {MOST_NAMES} of the {} linked records are named in {}, the others have their ids",
+                ids.len(),
+                quoted(&grouping.label)
+            ));
+        }
         let ids: Vec<&str> = ids.into_iter().take(MOST_NAMES).collect();
         names.extend(links::names_of(&context.asker, &place.base, &place.schema, table, &ids).await?);
     }
@@ -262,7 +273,7 @@ fn answer(
         .groups
         .iter()
         .map(|(key, group)| {
-            let keys = key.iter().map(|key| key.to_text(&told_apart, &tallies.people));
+            let keys = key.iter().map(|key| cut(key.to_text(&told_apart, &tallies.people), LONGEST_KEY));
             let values = group.iter().zip(metrics).map(|(tally, metric)| tally.to_text(metric));
             keys.chain(values).collect()
         })

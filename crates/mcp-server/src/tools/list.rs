@@ -1,5 +1,8 @@
 //! Records of a table, page by page, in an order and a selection.
 
+use std::cell::Cell;
+
+use airtable_api::RecordId;
 use airtable_api::calls::PAGE;
 use airtable_api::wire::{Direction, ListRecords, SortKey};
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,9 @@ struct Cursor {
     offset: Option<String>,
     /// Records of that page that were given already.
     skip: usize,
+    /// The last of them: where it stands by then counts, should the page have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<RecordId>,
     /// Records given before.
     seen: u64,
     page_size: u32,
@@ -66,7 +72,7 @@ pub(super) async fn list_records(context: &Context, arguments: &Arguments) -> Re
             // Pages of equal size, so that none is read in part.
             let pages = limit.div_ceil(PAGE as usize);
             let page_size = u32::try_from(limit.div_ceil(pages)).unwrap_or(PAGE);
-            Cursor { offset: None, skip: 0, seen: 0, page_size }
+            Cursor { offset: None, skip: 0, after: None, seen: 0, page_size }
         }
     };
     let read = read(context, &place, &selection.ask, &start, limit).await?;
@@ -77,7 +83,7 @@ pub(super) async fn list_records(context: &Context, arguments: &Arguments) -> Re
     let shown =
         Shown { table, fields: &fields, is_explicit: !selection.fields.is_empty(), names: &linked.names };
     let format = Format::of(arguments.text("format"));
-    let (body, kept) = shown.text(&read.records, format);
+    let Body { text: body, rows: kept, is_cut } = shown.text(&read.records, format);
     let next = read.cursor_after(kept, &start).map(|cursor| context.sealer.seal(&cursor, &seal));
     let first = start.seen + 1;
     let last = start.seen + kept as u64;
@@ -94,6 +100,9 @@ pub(super) async fn list_records(context: &Context, arguments: &Arguments) -> Re
     };
     let mut text = vec![head];
     text.extend(selection.notes.iter().map(|note| format!("Note: {note}")));
+    if is_cut {
+        text.push("Note: long cells are cut here; get_record has them whole".to_owned());
+    }
     if kept > 0 {
         text.push(body);
     }
@@ -114,7 +123,7 @@ pub(super) async fn get_record(context: &Context, arguments: &Arguments) -> Resu
     let place = context.place(arguments).await?;
     let table = place.table();
     let wanted = arguments.text("record_id").unwrap_or_default().trim();
-    let id = airtable_api::RecordId::parse(wanted).map_err(|error| {
+    let id = RecordId::parse(wanted).map_err(|error| {
         ToolError::invalid(format!(
             "record_id: {error}. To find a record by what is in it, call search_records"
         ))
@@ -150,8 +159,10 @@ pub(super) async fn get_record(context: &Context, arguments: &Arguments) -> Resu
     let mut text = format!("{} {id}, created {}:", quoted(&table.name), record.created_time);
     for field in &fields {
         if let Some(cell) = record.fields.get(&field.name) {
-            let line =
-                format!("\n{}: {}", field.name, cut(cells::text(field, cell, &linked.names), TEXT_LIMIT / 2));
+            // Indented, so that no line of a cell passes for another field's.
+            let shown =
+                cells::text(field, cell, &linked.names).replace("\r\n", "\n").replace(['\n', '\r'], "\n  ");
+            let line = format!("\n{}: {}", field.name, cut(shown, TEXT_LIMIT / 2));
             if text.len() + line.len() > TEXT_LIMIT {
                 text.push_str("\n(cut here: name the fields you need)");
                 break;
@@ -214,9 +225,17 @@ impl Read {
         let page_size = start.page_size;
         match self.places.get(kept) {
             Some((page, skip)) => {
-                Some(Cursor { offset: self.pages[*page].clone(), skip: *skip, seen, page_size })
+                let last = kept.checked_sub(1).and_then(|last| self.records.get(last));
+                let after = last.filter(|_| *skip > 0).map(|record| record.id.clone());
+                Some(Cursor { offset: self.pages[*page].clone(), skip: *skip, after, seen, page_size })
             }
-            None => self.next.clone().map(|next| Cursor { offset: Some(next), skip: 0, seen, page_size }),
+            None => self.next.clone().map(|next| Cursor {
+                offset: Some(next),
+                skip: 0,
+                after: None,
+                seen,
+                page_size,
+            }),
         }
     }
 }
@@ -234,6 +253,11 @@ async fn read(
     let mut skip = start.skip;
     loop {
         let page = context.asker.list(&place.base, &place.table().id, &ask).await?;
+        if let (true, Some(after)) = (skip > 0, &start.after) {
+            // If it is gone, one record twice is better than one never.
+            let at = page.records.iter().position(|record| record.id == *after);
+            skip = at.map_or(skip.saturating_sub(1), |at| at + 1);
+        }
         read.pages.push(ask.offset.take());
         let number = read.pages.len() - 1;
         for (at, record) in page.records.into_iter().enumerate().skip(skip) {
@@ -259,6 +283,15 @@ impl Read {
     }
 }
 
+/// Rows as text.
+struct Body {
+    text: String,
+    /// Those that fit.
+    rows: usize,
+    /// Whether cells of theirs are.
+    is_cut: bool,
+}
+
 /// What is shown of records: columns, and names of what they link to.
 struct Shown<'a> {
     table: &'a Table,
@@ -269,37 +302,39 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// The rows that fit, and how many they are.
-    fn text(&self, records: &[Record], format: Format) -> (String, usize) {
+    fn text(&self, records: &[Record], format: Format) -> Body {
         let has_values = |field: &Field| records.iter().any(|record| record.fields.contains_key(&field.name));
         let (shown, empty): (Vec<&Field>, Vec<&Field>) =
             self.fields.iter().partition(|field| self.is_explicit || has_values(field));
         let columns: Vec<&str> =
             std::iter::once("id").chain(shown.iter().map(|field| field.name.as_str())).collect();
-        let mut is_cut = false;
+        let is_cut = Cell::new(false);
         let rows: Vec<Vec<String>> = records
             .iter()
             .map(|record| {
-                let cells = shown.iter().map(|field| {
+                let text = |field: &&Field| {
                     let cell = record.fields.get(&field.name);
-                    let text = cell.map(|cell| cells::text(field, cell, self.names)).unwrap_or_default();
-                    is_cut |= text.len() > CELL;
-                    cut(text, CELL)
-                });
+                    cell.map(|cell| cells::text(field, cell, self.names)).unwrap_or_default()
+                };
+                let cells: Vec<String> = shown.iter().map(text).collect();
+                let longest = longest_cell(cells.iter().map(String::len));
+                is_cut.set(is_cut.get() || cells.iter().any(|cell| cell.len() > longest));
+                let cells = cells.into_iter().map(|cell| cut(cell, longest));
                 std::iter::once(record.id.to_string()).chain(cells).collect()
             })
             .collect();
-        let json = |at: usize| record_of(records[at].clone(), self.table, self.names);
+        let json = |at: usize| {
+            let (record, has_cuts) = fitted(record_of(records[at].clone(), self.table, self.names));
+            is_cut.set(is_cut.get() || has_cuts);
+            record
+        };
         let rendered = render::rows(format, &columns, &rows, json, TEXT_LIMIT);
         let mut text = rendered.text;
         if !empty.is_empty() && !records.is_empty() && format != Format::Json {
             let names = names::listed(empty.iter().map(|field| field.name.as_str()));
             text.push_str(&format!("\n(empty in all these records: {names})"));
         }
-        if is_cut && format != Format::Json {
-            text.push_str("\n(long cells are cut; get_record shows them whole)");
-        }
-        (text, rendered.rows)
+        Body { text, rows: rendered.rows, is_cut: is_cut.get() }
     }
 }
 
@@ -360,6 +395,30 @@ fn bad_cursor(unsealed: Unsealed) -> ToolError {
         }
     };
     ToolError::invalid(message)
+}
+
+/// How long each cell of a row may be for the row to fit into a result's text, quoted and with others.
+fn longest_cell(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
+    let count = lengths.len().max(1);
+    let total: usize = lengths.map(|length| length.min(CELL)).sum();
+    if total > TEXT_LIMIT / 3 { (TEXT_LIMIT / 3 / count).min(CELL) } else { CELL }
+}
+
+/// A record for programs as part of a text: if it is too long for that, its long cells as cut texts, and `true`.
+pub(super) fn fitted(mut record: Value) -> (Value, bool) {
+    if record.to_string().len() <= TEXT_LIMIT / 2 {
+        return (record, false);
+    }
+    let cells = record["fields"].as_object_mut().map(|cells| cells.values_mut().collect::<Vec<_>>());
+    let cells = cells.unwrap_or_default();
+    let longest = (TEXT_LIMIT / 3 / cells.len().max(1)).min(CELL);
+    for cell in cells {
+        let text = cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+        if text.len() > longest {
+            *cell = Value::from(cut(text, longest));
+        }
+    }
+    (record, true)
 }
 
 /// A text of at most so many bytes, with the rest counted.

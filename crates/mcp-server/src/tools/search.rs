@@ -144,16 +144,18 @@ fn answer(words: &[String], hits: &[Hits<'_>], left_out: &[&str], format: Format
             }));
         }
     }
-    let json = |at: usize| structured[at].clone();
+    let json = |at: usize| super::list::fitted(structured[at].clone()).0;
     let rendered = render::rows(format, &["table", "id", "name", "match"], &rows, json, TEXT_LIMIT);
-    let is_complete = is_complete && rendered.rows == rows.len();
+    let has_more = rendered.rows < rows.len() || hits.iter().any(|hits| hits.has_more);
+    let is_complete = is_complete && !has_more;
     let mut text = match (found, is_complete) {
         (0, _) => format!("No record has {}", in_words(words)),
         (_, true) => format!("{} with {}, all there are", counted(found, "record"), in_words(words)),
         (_, false) => format!(
-            "the first {} with {}; there are more: add words, name a table, or raise limit",
+            "the first {} with {}; there {} more: add words, name a table, or raise limit",
             counted(rendered.rows, "record"),
-            in_words(words)
+            in_words(words),
+            if has_more { "are" } else { "may be" }
         ),
     };
     if rendered.rows > 0 {

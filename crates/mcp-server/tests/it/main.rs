@@ -5,6 +5,7 @@ mod asking;
 mod confirming;
 mod declared;
 mod failures;
+mod honest;
 mod numbers;
 mod process;
 mod protocol;
