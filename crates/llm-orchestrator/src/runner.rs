@@ -92,6 +92,14 @@ pub(crate) struct Running {
     _leaves: DropGuard,
 }
 
+#[cfg(test)]
+impl Running {
+    /// A run that tells what a test says.
+    pub(crate) fn of(events: mpsc::Receiver<RunEvent>) -> Self {
+        Self { events, _leaves: CancellationToken::new().drop_guard() }
+    }
+}
+
 impl Runner {
     /// Begins a run, which goes on by itself.
     pub(crate) fn start(&self, job: Job) -> Running {

@@ -330,3 +330,35 @@ fn event_stream(body: Body) -> Response {
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::runner::Running;
+
+    async fn next(body: &mut Body) -> String {
+        let frame = body.frame().await.unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_says_that_it_lives() {
+        let (run, events) = mpsc::channel(8);
+        let writer = Writer::new("run_1", 0, "m".to_owned(), &ChatRequest::default(), Dialect::OpenAi);
+        let listener = Listener::new(Running::of(events), None);
+        let mut body = streamed(writer, None, Some(listener)).into_body();
+        run.send(RunEvent::Text("One".to_owned())).await.unwrap();
+        assert!(next(&mut body).await.contains(r#""content":"One""#));
+        for _ in 0..2 {
+            assert_eq!(next(&mut body).await, ": keep-alive\n\n");
+        }
+        run.send(RunEvent::Text("two".to_owned())).await.unwrap();
+        assert!(next(&mut body).await.contains("two"));
+        drop(run);
+        assert!(next(&mut body).await.contains(r#""error""#), "a run that vanished is no whole answer");
+        assert!(body.frame().await.is_none());
+    }
+}

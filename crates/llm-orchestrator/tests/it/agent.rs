@@ -165,6 +165,15 @@ async fn who_leaves_a_stream_stops_the_run_and_cancels_what_only_reads() {
 }
 
 #[tokio::test]
+async fn who_leaves_without_a_stream_stops_the_run_too() {
+    let chat = Orchestrator::start(json!([calls(json!([{"name": "hang"}])), says("never")])).await;
+    let asking = chat.ask("Go");
+    let waiting = eventually("the call is under way", async || chat.tools.names() == ["hang"]);
+    tokio::select! { _ = asking => panic!("it hangs"), () = waiting => {} }
+    eventually("the call is cancelled", async || chat.tools.cancelled() == 1).await;
+}
+
+#[tokio::test]
 async fn a_change_that_was_sent_runs_to_its_end_though_its_client_left() {
     let chat = Orchestrator::start(json!([
         calls(json!([{"name": "slow_update"}, {"name": "list_tables"}])),
