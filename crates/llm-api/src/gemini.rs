@@ -3,6 +3,7 @@
 //! Source: <https://ai.google.dev/api/generate-content>
 
 mod answer;
+mod contents;
 mod encode;
 mod failure;
 mod schema;

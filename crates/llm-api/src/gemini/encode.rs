@@ -2,23 +2,13 @@
 //!
 //! Source: <https://ai.google.dev/api/generate-content#request-body>
 
-use std::collections::HashSet;
-
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::contents::{Content, contents};
 use super::schema;
 use super::thinking;
-use crate::{
-    Adjustment, LlmError, ModelFacts, ModelTurn, Part, Request, ResponseFormat, ToolCall, ToolChoice,
-    ToolResult, Turn, UserPart, Vendor,
-};
-
-/// Base64 of `skip_thought_signature_validator`, which stands for a signature that we do not have.
-///
-/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>
-const NO_SIGNATURE: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+use crate::{Adjustment, LlmError, ModelFacts, Request, ResponseFormat, ToolChoice};
 
 /// Source: <https://ai.google.dev/api/generate-content#v1beta.GenerationConfig>
 const MOST_STOP_SEQUENCES: usize = 5;
@@ -90,17 +80,6 @@ struct Body<'a> {
     generation_config: GenerationConfig<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_content: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    /// As the vendor wrote it.
-    Verbatim(&'a RawValue),
-    Built {
-        role: &'static str,
-        parts: Vec<Value>,
-    },
 }
 
 #[derive(Default, Serialize)]
@@ -241,131 +220,6 @@ fn mode(choice: &ToolChoice) -> Option<Value> {
         ToolChoice::Only(names) => json!({"mode": "ANY", "allowedFunctionNames": names}),
     };
     Some(json!({"functionCallingConfig": config}))
-}
-
-fn contents<'a>(request: &'a Request, key_id: &str, adjustments: &mut Vec<Adjustment>) -> Vec<Content<'a>> {
-    let mut contents = Vec::with_capacity(request.turns.len());
-    let mut calls: Vec<&ToolCall> = Vec::new();
-    let mut rebuilt = 0;
-    for turn in &request.turns {
-        match turn {
-            Turn::User(parts) => contents.push(Content::Built { role: "user", parts: user_parts(parts) }),
-            Turn::Model(turn) => {
-                calls = turn.tool_calls().collect();
-                if let Some(raw) = verbatim(turn, request, key_id) {
-                    contents.push(Content::Verbatim(raw));
-                    continue;
-                }
-                rebuilt += usize::from(turn.raw.is_some());
-                let parts = model_parts(turn);
-                // The vendor refuses a turn without parts; a model that said nothing needs none.
-                if !parts.is_empty() {
-                    contents.push(Content::Built { role: "model", parts });
-                }
-            }
-            Turn::ToolResults(results) => {
-                let parts = result_parts(results, &std::mem::take(&mut calls));
-                contents.push(Content::Built { role: "user", parts });
-            }
-        }
-    }
-    if rebuilt > 0 {
-        adjustments.push(Adjustment::TurnsRebuilt { count: rebuilt });
-    }
-    contents
-}
-
-/// The turn in the vendor's own words, if it was said by this model to this key.
-fn verbatim<'a>(turn: &'a ModelTurn, request: &Request, key_id: &str) -> Option<&'a RawValue> {
-    let raw = turn.raw.as_ref().filter(|_| !request.rebuild_history)?;
-    let is_same = raw.vendor == Vendor::Gemini
-        && model_id(&raw.model) == model_id(&request.model)
-        && raw.key_id == key_id;
-    is_same.then_some(&*raw.content)
-}
-
-fn user_parts(parts: &[UserPart]) -> Vec<Value> {
-    let part = |part: &UserPart| match part {
-        UserPart::Text(text) => json!({"text": text}),
-        UserPart::InlineData { mime_type, data } => {
-            json!({"inlineData": {"mimeType": mime_type, "data": data}})
-        }
-    };
-    parts.iter().map(part).collect()
-}
-
-/// Thoughts are not repeated: without their signatures they are only text. Only the first call of a turn carries a
-/// signature.
-fn model_parts(turn: &ModelTurn) -> Vec<Value> {
-    let mut parts = Vec::new();
-    let mut needs_signature = true;
-    for part in &turn.parts {
-        match part {
-            Part::Text(text) if !text.is_empty() => parts.push(json!({"text": text})),
-            Part::Text(_) | Part::Thought(_) => {}
-            Part::ToolCall(call) => {
-                let mut function = json!({"name": call.name, "args": arguments(call)});
-                if !call.id_is_ours {
-                    function["id"] = call.id.as_str().into();
-                }
-                let mut part = json!({"functionCall": function});
-                // Of a turn with its vendor's words the signature belongs to another model or key.
-                let signature = call.signature.as_deref().filter(|_| turn.raw.is_none());
-                if let Some(signature) = signature.or(needs_signature.then_some(NO_SIGNATURE)) {
-                    part["thoughtSignature"] = signature.into();
-                }
-                needs_signature = false;
-                parts.push(part);
-            }
-        }
-    }
-    parts
-}
-
-/// The vendor takes objects only.
-fn arguments(call: &ToolCall) -> Value {
-    if call.arguments.is_object() { call.arguments.clone() } else { json!({}) }
-}
-
-/// One result for each call, in the calls' order and under the names that the model used.
-fn result_parts(results: &[ToolResult], calls: &[&ToolCall]) -> Vec<Value> {
-    let mut used = HashSet::new();
-    let mut ordered = Vec::with_capacity(results.len());
-    for (position, call) in calls.iter().enumerate() {
-        let by_id = results
-            .iter()
-            .enumerate()
-            .find(|(index, result)| result.call_id.as_deref() == Some(&call.id) && !used.contains(index));
-        let by_position = || {
-            results.iter().enumerate().find(|(index, result)| {
-                *index == position && result.call_id.is_none() && result.name == call.name
-            })
-        };
-        if let Some((index, result)) = by_id.or_else(by_position) {
-            used.insert(index);
-            ordered.push((result, Some(*call)));
-        }
-    }
-    ordered.extend(
-        results
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !used.contains(index))
-            .map(|(_, result)| (result, None)),
-    );
-    ordered.into_iter().map(|(result, call)| result_part(result, call)).collect()
-}
-
-fn result_part(result: &ToolResult, call: Option<&ToolCall>) -> Value {
-    let name = call.and_then(|call| call.written_name.as_deref()).unwrap_or(&result.name);
-    let outcome = if result.ok { "output" } else { "error" };
-    let mut response = json!({"name": name, "response": {outcome: result.content}});
-    let is_ours = call.is_some_and(|call| call.id_is_ours);
-    let known = call.map(|call| call.id.as_str()).or(result.call_id.as_deref());
-    if let Some(id) = known.filter(|_| !is_ours) {
-        response["id"] = id.into();
-    }
-    json!({"functionResponse": response})
 }
 
 /// The vendor's seeds have 32 bits; longer ones are folded, so that different seeds mostly stay different.

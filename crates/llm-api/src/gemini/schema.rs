@@ -3,6 +3,8 @@
 //!
 //! Source: <https://ai.google.dev/gemini-api/docs/structured-output#json-schema-support>
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// Nobody declares a deeper schema on purpose.
@@ -95,7 +97,7 @@ impl Cleaner<'_> {
         let merged = self.with_all_of(fields);
         let is_reference = merged.contains_key("$ref");
         let mut clean = Map::new();
-        for (keyword, value) in &merged {
+        for (keyword, value) in merged.iter() {
             match keyword.as_str() {
                 _ if is_reference && !keyword.starts_with('$') && keyword != "definitions" => {
                     self.report(keyword);
@@ -143,9 +145,9 @@ impl Cleaner<'_> {
     }
 
     /// `allOf` says several things at once; so does their union, as long as no two speak of the same.
-    fn with_all_of(&mut self, fields: &Map<String, Value>) -> Map<String, Value> {
+    fn with_all_of<'a>(&mut self, fields: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+        let Some(Value::Array(all)) = fields.get("allOf") else { return Cow::Borrowed(fields) };
         let mut merged = fields.clone();
-        let Some(Value::Array(all)) = fields.get("allOf") else { return merged };
         merged.remove("allOf");
         for schema in all {
             let Value::Object(schema) = schema else { continue };
@@ -169,7 +171,7 @@ impl Cleaner<'_> {
                 }
             }
         }
-        merged
+        Cow::Owned(merged)
     }
 
     /// Whole numbers have a next one; for others the bound itself is let through.
