@@ -70,6 +70,7 @@ fn extras(report: &Report) -> Map<String, Value> {
     let by_step: Vec<_> = report.usage.iter().map(|step| usage_view(&step.usage)).collect();
     let mut run = json!({
         "id": report.run, "status": report.status().as_str(), "steps": report.steps, "usage_by_step": by_step,
+        "model_emulated": report.model_emulated,
     });
     if let Some(pending) = report.ending.as_ref().and_then(|ending| ending.approval.as_ref()) {
         run["approval"] = approval(pending);

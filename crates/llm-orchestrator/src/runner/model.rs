@@ -122,6 +122,7 @@ impl Driver {
                         self.tell(RunEvent::Text(text)).await;
                     }
                     self.report.emulated |= reply.emulated;
+                    self.report.model_emulated |= reply.emulated;
                     return Input::Answered(reply);
                 }
                 Some(Err(error)) => return Input::Failed { error, shown },

@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub usage: Vec<UsageView>,
     /// The model or Airtable was a stand-in.
     pub emulated: bool,
+    /// The model was a stand-in: nobody charges for it.
+    pub model_emulated: bool,
     /// Parameters that the model does not take.
     pub dropped: Vec<&'static str>,
     pub ending: Option<Ending>,
@@ -64,6 +66,7 @@ impl Report {
             steps: Vec::new(),
             usage: Vec::new(),
             emulated: false,
+            model_emulated: false,
             dropped: Vec::new(),
             ending: None,
             broken: None,

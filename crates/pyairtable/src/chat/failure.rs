@@ -121,6 +121,9 @@ fn is_quota(code: &str) -> bool {
 
 fn refused(status: StatusCode, code: &str, retry_after: Option<Duration>, program: &str) -> String {
     match status.as_u16() {
+        404 | 409 if code.starts_with("approval") => {
+            "that question is no longer open, and nothing was changed: ask for the change again".to_owned()
+        }
         401 => format!(
             "the key is not known there: unset PYAIRTABLE_API_KEY to use this machine's own, or make one with `{program} keys create --name chat --scopes llm:chat,schema:read,records:read`"
         ),
@@ -173,6 +176,9 @@ mod tests {
             (refused(403, "insufficient_scope", None), "llm:chat"),
             (refused(404, "session_not_found", None), "--session"),
             (refused(404, "model_not_found", None), "--model"),
+            (refused(409, "approval_expired", None), "ask for the change again"),
+            (refused(404, "approval_not_found", None), "ask for the change again"),
+            (refused(429, "provider_quota_exhausted", Some(5)), "tomorrow"),
             (refused(429, "rate_limit_exceeded", Some(26)), "in 26 s"),
             (refused(429, "rate_limit_exceeded", Some(0)), "in 1 s"),
             (refused(429, "insufficient_quota", Some(26)), "tomorrow"),

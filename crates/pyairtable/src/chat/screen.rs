@@ -196,7 +196,7 @@ fn footer(summary: &Summary) -> String {
         Some(total) => {
             let currency = summary.cost["currency"].as_str().unwrap_or("USD");
             let amount = if currency == "USD" { format!("${total}") } else { format!("{total} {currency}") };
-            if summary.emulated { format!("{amount} list price; nothing was charged") } else { amount }
+            if summary.is_free() { format!("{amount} list price; nothing was charged") } else { amount }
         }
     });
     parts.extend(summary.model.clone());
@@ -241,10 +241,10 @@ mod tests {
             "1,234,567 tokens in (1,024 cached), 86 out (77 thinking) · $0.0005388 · gemini-3.8-flash · session s1"
         );
         summary.emulated = true;
-        assert!(
-            footer(&summary)
-                .contains("$0.0005388 list price; nothing was charged · gemini-3.8-flash · emulated")
-        );
+        assert!(footer(&summary).contains("$0.0005388 · gemini-3.8-flash · emulated"), "only Airtable was");
+        summary.run = json!({"model_emulated": true});
+        let free = "$0.0005388 list price; nothing was charged · gemini-3.8-flash · emulated";
+        assert!(footer(&summary).contains(free));
         assert_eq!(footer(&Summary::default()), "cost unknown");
     }
 }

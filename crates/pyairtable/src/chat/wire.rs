@@ -118,6 +118,11 @@ impl Summary {
         Ok(events)
     }
 
+    /// Nobody charges for the answer: not Airtable alone was emulated, but the model.
+    pub(crate) fn is_free(&self) -> bool {
+        self.emulated && self.run["model_emulated"].as_bool().unwrap_or(false)
+    }
+
     /// For machines: all that is known at the end.
     pub(crate) fn json(&self) -> Value {
         json!({

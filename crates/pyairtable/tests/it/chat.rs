@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
+use crate::process::{Ports, only_key, pyairtable, until_ready};
+use crate::support::client::Client;
 use crate::support::orchestrator::{Orchestrator, Reply, asks, end, happened, says, text};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -299,4 +301,56 @@ async fn an_interrupt_stops_the_run_and_hangs_up() {
     assert_eq!(done.status.code(), Some(130));
     assert!(String::from_utf8_lossy(&done.stderr).contains("Stopped."));
     tokio::time::timeout(PATIENCE, server.hung_up()).await.expect("the connection is closed");
+}
+
+/// All records of the sample's tasks, or those that a formula holds for.
+async fn tasks(client: &Client, filter: &str) -> usize {
+    let (mut count, mut offset) = (0, String::new());
+    loop {
+        let page = client
+            .get(format!("/v0/appPyAirtableDemo/Tasks?fields%5B%5D=Task&filterByFormula={filter}{offset}"))
+            .await
+            .ok()
+            .json();
+        count += page["records"].as_array().unwrap().len();
+        match page["offset"].as_str() {
+            Some(next) => offset = format!("&offset={next}"),
+            None => return count,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_whole_system_answers_and_deletes_after_a_yes_only() {
+    let folder = TempDir::new().unwrap();
+    let ports = Ports::free();
+    let _system = pyairtable(folder.path(), &["up"], &ports.settings()).spawn().unwrap();
+    until_ready(&ports).await;
+    let shown = pyairtable(folder.path(), &["keys", "show-local"], &[]).output().await.unwrap();
+    let client = Client::new(ports.gateway, &only_key(&String::from_utf8_lossy(&shown.stdout)));
+    let (all, done) = (tasks(&client, "").await, tasks(&client, "%7BStatus%7D%3D'Done'").await);
+    assert!(done > 10 && all > done, "{done} of {all}");
+    let chat = async |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["chat"].iter().chain(arguments).copied().collect();
+        ended(pyairtable(folder.path(), &arguments, &ports.settings()), "").await
+    };
+
+    let said = chat(&["how many tasks are there?"]).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains(&all.to_string()), "{all} is not in {}", said.out);
+    assert!(
+        said.err.contains("nothing was charged") && said.err.contains("aggregate_records"),
+        "{}",
+        said.err
+    );
+
+    let said = chat(&["delete all tasks that are done"]).await;
+    assert_eq!(said.code, Some(3), "{}\n{}", said.out, said.err);
+    assert!(said.out.contains(&format!("{done} records")), "{done} is not in {}", said.out);
+    assert_eq!(tasks(&client, "").await, all);
+    let session = said.err.split_once("--session ").and_then(|(_, rest)| rest.split(' ').next()).unwrap();
+
+    let said = chat(&["--session", session, "yes"]).await;
+    assert_eq!(said.code, Some(0), "{}\n{}", said.out, said.err);
+    assert_eq!(tasks(&client, "").await, all - done);
 }

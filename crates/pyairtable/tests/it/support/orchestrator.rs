@@ -63,7 +63,7 @@ pub(crate) fn happened(event: Value) -> Value {
 /// The last chunks of an answer, of an emulated model.
 pub(crate) fn end() -> [Value; 2] {
     [
-        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "session_id": "s1", "run": {"id": "r1"},
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "session_id": "s1", "run": {"id": "r1", "model_emulated": true},
             "cost": {"currency": "USD", "total": "0.0005388"}, "emulated": true}),
         json!({"choices": [], "usage": {"prompt_tokens": 1210, "completion_tokens": 86, "total_tokens": 1296}}),
     ]

@@ -1,5 +1,5 @@
 //! What the client adds to a call: the same requests by `llm-api` and by a bare HTTP client that only reads the answer to
-//! its end, in turn, against the emulator in this process. `cargo run --release -p llm-api --example overhead`
+//! its end, in turn, against the emulator in this process. `cargo run --release -p llm-api --example model_call`
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on should fail where it stands")]
 
 use std::sync::Arc;
