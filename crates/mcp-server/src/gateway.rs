@@ -60,6 +60,25 @@ pub(crate) enum Credential {
     Key(Secret),
 }
 
+impl Credential {
+    /// Whose it is: tells callers apart, and is no secret.
+    fn name(&self) -> Arc<str> {
+        match self {
+            Self::Principal { principal, .. } => principal.key_id.clone(),
+            Self::Key(_) => "".into(),
+        }
+    }
+
+    /// Whether both give exactly the same rights. A process has one key.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Principal { principal: a, .. }, Self::Principal { principal: b, .. }) => a == b,
+            (Self::Key(_), Self::Key(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The gateway on behalf of one tool call.
 #[derive(Clone)]
 pub(crate) struct Asker {
@@ -167,20 +186,32 @@ impl Asker {
 
     /// Tables, fields and views of a base, as they are now or were a moment ago.
     pub(crate) async fn schema(&self, base: &BaseId) -> Result<Arc<BaseSchema>, ToolError> {
+        if let Some((schema, is_emulated)) = self.gateway.schemas.recent(&self.credential, base) {
+            self.emulated.fetch_or(is_emulated, Ordering::Relaxed);
+            return Ok(schema);
+        }
+        let (schema, is_emulated) = self.schema_now(base).await?;
+        self.gateway.schemas.note(&self.credential, base, schema.clone(), is_emulated);
+        Ok(schema)
+    }
+
+    /// Asks the gateway, and says whether its answer was emulated.
+    async fn schema_now(&self, base: &BaseId) -> Result<(Arc<BaseSchema>, bool), ToolError> {
         let call = calls::base_schema(base).map_err(bad_name)?;
         let known = self.gateway.schemas.get(base);
         // The gateway judges the caller's rights before it says that nothing changed.
         let tag = known.as_ref().map(|(tag, _)| tag.clone());
         let answer = self.send(&call, tag, Doing::Reading).await?;
+        let is_emulated = is_emulated(&answer);
         if let (StatusCode::NOT_MODIFIED, Some((_, schema))) = (answer.status, known) {
-            return Ok(schema);
+            return Ok((schema, is_emulated));
         }
         let schema: airtable_api::wire::Schema = understood(&answer, "schema")?;
         let schema = Arc::new(BaseSchema::new(schema));
         if let Some(tag) = answer.headers.get(ETAG) {
             self.gateway.schemas.put(base, tag.clone(), schema.clone());
         }
-        Ok(schema)
+        Ok((schema, is_emulated))
     }
 
     /// One page of a table.
@@ -210,8 +241,10 @@ impl Asker {
     }
 
     /// Sends a write of at most ten rows.
-    pub(crate) async fn write<T>(&self, call: &Call<T>) -> Result<Written, ToolError> {
-        let answer = self.send(call, None, Doing::Writing).await?;
+    pub(crate) async fn write<T>(&self, base: &BaseId, call: &Call<T>) -> Result<Written, ToolError> {
+        let answer = self.send(call, None, Doing::Writing).await;
+        self.gateway.schemas.forget(base);
+        let answer = answer?;
         understood(&answer, "write").map_err(|error| match error.code {
             Code::Unavailable => failure::unknown_outcome(),
             _ => error,
@@ -259,9 +292,7 @@ impl Asker {
             Err(_) if doing == Doing::Writing => return Err(failure::unknown_outcome()),
             Err(_) => return Err(failure::too_late()),
         };
-        if answer.headers.get(EMULATED).is_some_and(|value| value == "true") {
-            self.emulated.store(true, Ordering::Relaxed);
-        }
+        self.emulated.fetch_or(is_emulated(&answer), Ordering::Relaxed);
         if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
             Ok(answer)
         } else {
@@ -308,6 +339,10 @@ impl Asker {
         trace_context::inject(headers);
         Ok(request)
     }
+}
+
+fn is_emulated(answer: &Answer) -> bool {
+    answer.headers.get(EMULATED).is_some_and(|value| value == "true")
 }
 
 fn understood<A: DeserializeOwned>(answer: &Answer, what: &str) -> Result<A, ToolError> {

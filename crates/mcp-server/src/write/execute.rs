@@ -71,7 +71,7 @@ async fn chunk(
             let rows = rows[from..to].iter().map(|cells| row(None, cells)).collect();
             let written = context
                 .asker
-                .write(&calls::create_records(base, table, &body(rows, None)).map_err(bad)?)
+                .write(base, &calls::create_records(base, table, &body(rows, None)).map_err(bad)?)
                 .await?;
             done.created.extend(written.records.iter().map(|record| record.id.clone()));
             done.records.extend(written.records);
@@ -79,7 +79,7 @@ async fn chunk(
         Action::Update(rows) => {
             let rows = rows[from..to].iter().map(|(id, cells)| row(Some(id), cells)).collect();
             let call = calls::update_records(base, table, &body(rows, None), false).map_err(bad)?;
-            let written = context.asker.write(&call).await?;
+            let written = context.asker.write(base, &call).await?;
             done.updated.extend(written.records.iter().map(|record| record.id.clone()));
             done.records.extend(written.records);
         }
@@ -87,7 +87,8 @@ async fn chunk(
             let rows = rows[from..to].iter().map(|(id, cells)| row(id.as_ref(), cells)).collect();
             let upsert = Upsert { fields_to_merge_on: merge_on.clone() };
             let call = calls::update_records(base, table, &body(rows, Some(upsert)), false).map_err(bad)?;
-            let Written { records, created_records, updated_records } = context.asker.write(&call).await?;
+            let Written { records, created_records, updated_records } =
+                context.asker.write(base, &call).await?;
             done.created.extend(created_records);
             done.updated.extend(updated_records);
             done.records.extend(records);

@@ -69,3 +69,25 @@ async fn tools_are_listed_by_rights_and_refused_without_them() {
     let refused = server.error_as(&schema_only, "list_records", json!({"table": "Aufträge"})).await;
     assert!(refused.contains("lacks the scope records:read"), "{refused}");
 }
+
+#[tokio::test]
+async fn the_schema_is_asked_for_once_in_a_while_and_again_for_other_rights_and_after_a_write() {
+    let server = World::new(1, 1).server().await;
+    let asked = |server: &crate::support::Server| {
+        server.gateway.seen().iter().filter(|seen| seen.target.contains("/meta/bases/")).count()
+    };
+    let list = json!({"base": BASE, "table": "Aufträge"});
+    for _ in 0..3 {
+        server.ok("list_records", list.clone()).await;
+    }
+    assert_eq!(asked(&server), 1);
+    let described = server.call("describe_table", list.clone()).await;
+    assert_eq!(described["_meta"]["pyairtable/emulated"], true, "also when only remembered");
+    let other = server.mint("*", Bases::only([OTHER_BASE])).await;
+    assert_eq!(server.call_as(&other, "list_records", list.clone()).await["isError"], true);
+    assert_eq!(asked(&server), 2, "each caller is judged by the gateway");
+    let typed = json!({"base": BASE, "table": "Aufträge", "fields": {"Stand": "Ganz neu"}, "typecast": true});
+    server.ok("create_records", typed).await;
+    let plain = json!({"base": BASE, "table": "Aufträge", "fields": {"Stand": "Ganz neu"}});
+    server.ok("create_records", plain).await;
+}
