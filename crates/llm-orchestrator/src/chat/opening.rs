@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use llm_api::UserPart;
 use service_kit::{ApiError, ErrorCode};
 
-use crate::approvals::{is_expired, is_plain_yes};
+use crate::approvals::{id_in, is_expired, is_plain_yes};
 use crate::openai::{ApprovalAnswer, Conversation};
 use crate::turn::{History, Message, Opening};
 
@@ -36,9 +36,14 @@ pub(super) fn opening(
         };
     }
     let Conversation { system, before, latest, results, last_answer } = conversation;
+    // A yes answers what was said last, as the client says or else as we know: a question that was not shown, or that another
+    // one has followed in the client's conversation, is not what the user agrees to.
+    let said_last = last_answer.as_deref().unwrap_or(history.last_answer());
     if let [UserPart::Text(text)] = latest.as_slice()
         && is_plain_yes(text)
-        && asking.is_some_and(|pending| !is_expired(pending, ask.now))
+        && asking.is_some_and(|pending| {
+            !is_expired(pending, ask.now) && id_in(said_last) == Some(pending.id.as_str())
+        })
     {
         return Ok(Opening::Decision { approve: true });
     }
@@ -54,7 +59,7 @@ pub(super) fn opening(
     // A client that names a session and sends what we said last goes on with it. One that says that we said something else
     // went another way, such as back to an earlier message: then its word counts.
     let goes_on = !history.is_empty()
-        && last_answer.is_none_or(|answer| answer.trim() == history.last_answer().trim())
+        && last_answer.is_none_or(|answer| history.has_said(&answer))
         && (ask.names_session || asking.is_some());
     match message {
         Some(message) if goes_on || before.is_empty() => Ok(Opening::Message(message)),
@@ -162,6 +167,41 @@ mod tests {
     #[test]
     fn a_yes_that_comes_too_late_is_a_message() {
         assert!(matches!(opening(&asking(), user("yes"), &ask(None, 10)).unwrap(), Opening::Message(_)));
+    }
+
+    #[test]
+    fn a_yes_to_something_else_approves_nothing() {
+        let other = json!([
+            {"role": "user", "content": "a joke?"}, {"role": "assistant", "content": "Shall I tell you one?"}, {"role": "user", "content": "yes"},
+        ]);
+        let opened = opening(&asking(), conversation(other), &ask(None, 1)).unwrap();
+        assert!(matches!(opened, Opening::Imported { .. }), "{opened:?}");
+        let repeated = json!([
+            {"role": "user", "content": "delete them"}, {"role": "assistant", "content": "Delete 2? (approval K7Q3X9)"}, {"role": "user", "content": "yes"},
+        ]);
+        let opened = opening(&asking(), conversation(repeated), &ask(None, 1)).unwrap();
+        assert!(matches!(opened, Opening::Decision { approve: true }));
+    }
+
+    #[test]
+    fn a_yes_to_a_question_that_was_never_shown_approves_nothing() {
+        let mut killed = asking();
+        killed.apply(&ended("Something else."));
+        assert!(matches!(opening(&killed, user("yes"), &ask(None, 1)).unwrap(), Opening::Message(_)));
+    }
+
+    #[test]
+    fn a_client_that_saw_only_the_beginning_of_an_answer_goes_on_with_its_session() {
+        let partly = || {
+            conversation(json!([
+                {"role": "user", "content": "one"}, {"role": "assistant", "content": "I will "}, {"role": "user", "content": "go on"},
+            ]))
+        };
+        let told = History::of([said("one"), model(Part::Text("1".to_owned())), ended("I will change it.")]);
+        assert!(matches!(opening(&told, partly(), &ask(None, 0)).unwrap(), Opening::Message(_)));
+        // Killed in the middle of a change: what the client saw is not known, what was sent must not be forgotten.
+        let killed = History::of([said("one"), call()]);
+        assert!(matches!(opening(&killed, partly(), &ask(None, 0)).unwrap(), Opening::Message(_)));
     }
 
     #[test]

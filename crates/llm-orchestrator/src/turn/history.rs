@@ -21,6 +21,8 @@ pub(crate) struct History {
     carried: Option<String>,
     is_tainted: bool,
     last_answer: String,
+    /// The latest run has not ended, and never will once the conversation is read back: its process was killed.
+    is_mid_run: bool,
     /// What the ids that clients know calls by begin with.
     prefix: String,
     model_turns: u32,
@@ -71,12 +73,14 @@ impl History {
 
     /// Adds what happened.
     pub(crate) fn apply(&mut self, event: &Event) {
+        self.is_mid_run = !matches!(event, Event::RunEnded(_));
         match event {
             Event::Imported(event) => {
                 *self = Self {
                     last_answer: std::mem::take(&mut self.last_answer),
                     prefix: std::mem::take(&mut self.prefix),
                     model_turns: self.model_turns,
+                    is_mid_run: true,
                     ..Self::default()
                 };
                 self.turns.clone_from(&event.turns);
@@ -164,6 +168,13 @@ impl History {
     /// What the user was last shown as an answer.
     pub(crate) fn last_answer(&self) -> &str {
         &self.last_answer
+    }
+
+    /// Whether a client that quotes this as the latest answer means this conversation. It may have seen only the beginning,
+    /// if its connection broke; of a run that was killed nobody knows how much it saw.
+    pub(crate) fn has_said(&self, answer: &str) -> bool {
+        let (known, quoted) = (self.last_answer.trim(), answer.trim());
+        self.is_mid_run || known == quoted || (!quoted.is_empty() && known.starts_with(quoted))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

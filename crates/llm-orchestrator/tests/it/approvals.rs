@@ -75,6 +75,19 @@ async fn a_client_without_a_session_goes_on_by_what_it_repeats() {
 }
 
 #[tokio::test]
+async fn a_yes_to_another_question_of_the_clients_own_conversation_deletes_nothing() {
+    let chat = Orchestrator::start(json!([delete(), says("A joke.")])).await;
+    chat.ask_in("s1", "Delete it").await.ok();
+    let messages = json!([
+        {"role": "user", "content": "Entertain me"},
+        {"role": "assistant", "content": "Shall I tell a joke?"},
+        {"role": "user", "content": "yes"},
+    ]);
+    let done = chat.chat(json!({"session_id": "s1", "messages": messages})).await.ok();
+    assert_eq!((done.text().as_str(), chat.tools.changes()), ("A joke.", 0));
+}
+
+#[tokio::test]
 async fn an_approval_is_its_owners_alone() {
     let chat = Orchestrator::start(json!([delete(), {"times": "always", "reply": {"text": "Hm?"}}])).await;
     let asked = chat.ask_in("s1", "Delete it").await.ok();
