@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue};
-use llm_api::{ModelTurn, Turn, UserPart};
+use llm_api::{ModelTurn, Price, Turn, UserPart};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service_kit::auth::Principal;
@@ -143,15 +143,16 @@ pub(super) async fn get_session(
     ApiPath(id): ApiPath<String>,
 ) -> Result<Json<Value>, ApiError> {
     let session = app.sessions.find(&principal, &id).await?;
-    let messages = messages(&app, &session).await?;
+    let said = read(&app, &session).await?;
     let filter = UsageFilter { session: Some(session.id.clone()), ..UsageFilter::default() };
     let usage = app.sessions.store.usage(&filter).await?;
     let input = usage.input_fresh + usage.input_cached + usage.input_cache_write + usage.tool_prompt;
     let output = usage.output_text + usage.output_reasoning;
-    let mut view = with_messages(&session, messages.into_iter().map(|(_, message)| message).collect());
+    let mut view = with_messages(&session, said.messages);
+    let cost = said.has_known_prices.then(|| dollars(usage.cost_nano_usd));
     view["usage"] = json!({
         "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
-        "runs": usage.runs, "model_calls": usage.steps, "cost": dollars(usage.cost_nano_usd),
+        "runs": usage.runs, "model_calls": usage.steps, "cost": cost,
         "emulated": usage.emulated,
     });
     Ok(Json(view))
@@ -194,48 +195,56 @@ pub(super) async fn list_messages(
 ) -> Result<Response, ApiError> {
     let limit = paging.limit()? as usize;
     let before = match paging.cursor.as_deref() {
-        None => u64::MAX,
+        None => usize::MAX,
         Some(cursor) => cursor.parse().map_err(|_| bad_cursor())?,
     };
     let session = app.sessions.find(&principal, &id).await?;
-    let mut all = messages(&app, &session).await?;
-    all.retain(|(seq, _)| *seq < before);
-    let from = all.len().saturating_sub(limit);
-    let next = (from > 0).then(|| all[from].0.to_string());
-    let page: Vec<_> = all.drain(from..).map(|(_, message)| message).collect();
+    let mut all = read(&app, &session).await?.messages;
+    all.truncate(before);
+    let page = all.split_off(all.len().saturating_sub(limit));
+    // The place of this page's first message: only at the end are there new ones.
+    let next = (!all.is_empty()).then(|| all.len().to_string());
     Ok(paged(Json(page).into_response(), next))
 }
 
-/// Everything that was said, with the number of its event; several of one event share it only if they were imported.
-async fn messages(app: &AppState, session: &SessionRecord) -> Result<Vec<(u64, Value)>, ApiError> {
-    let mut messages = Vec::new();
+/// What a session's events tell a client.
+struct Said {
+    messages: Vec<Value>,
+    /// Of each model that answered. What one of unknown price used is not in the session's cost.
+    has_known_prices: bool,
+}
+
+async fn read(app: &AppState, session: &SessionRecord) -> Result<Said, ApiError> {
+    let mut said = Said { messages: Vec::new(), has_known_prices: true };
     let mut last_seq = 0;
     loop {
         let page = app.sessions.store.events(&session.id, last_seq, PAGE).await?;
         let is_last = page.len() < PAGE as usize;
         for event in page {
             last_seq = event.seq;
-            let (seq, at) = (event.seq, time(event.at));
+            let at = time(event.at);
+            let asked_at = event.at;
             match understand(event)? {
                 // The conversation begins anew.
                 Event::Imported(imported) => {
-                    messages.clear();
-                    messages
-                        .extend(imported.turns.iter().filter_map(|turn| Some((seq, turn_view(turn, &at)?))));
+                    said.messages = imported.turns.iter().filter_map(|turn| turn_view(turn, &at)).collect();
                 }
-                Event::UserMessage(said) => messages.push((seq, user_view(&said.parts, &at))),
+                Event::UserMessage(message) => said.messages.push(user_view(&message.parts, &at)),
+                Event::ModelTurn(turn) => {
+                    said.has_known_prices &= Price::at(&turn.model, asked_at).is_some();
+                }
                 // What tools and the model said in between is in the run's answer.
                 Event::RunEnded(ended) if !ended.answer.is_empty() => {
-                    messages.push((seq, json!({
+                    said.messages.push(json!({
                         "role": "assistant", "content": ended.answer, "timestamp": at, "run_id": ended.run,
                         "status": ended.status.as_str(),
-                    })));
+                    }));
                 }
                 _ => {}
             }
         }
         if is_last {
-            return Ok(messages);
+            return Ok(said);
         }
     }
 }

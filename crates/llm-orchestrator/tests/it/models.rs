@@ -1,6 +1,7 @@
 //! Models, tokens, health, and what everybody may read.
 
 use serde_json::{Value, json};
+use storage::{NewEvent, SessionStore as _};
 
 use crate::support::*;
 
@@ -99,6 +100,22 @@ async fn usage_and_cost_add_up_to_the_last_digit() {
         (&session["usage"]["total_tokens"], &session["usage"]["cost"]),
         (&json!(2396), &Value::from(shown))
     );
+}
+
+#[tokio::test]
+async fn what_a_model_of_unknown_price_used_has_no_cost_rather_than_none_to_pay() {
+    let chat = Orchestrator::start(json!([says("Hi.")])).await;
+    chat.ask_in("s1", "Go").await.ok();
+    let cost = async || chat.get("/api/v1/sessions/s1").await.ok().json()["usage"]["cost"].clone();
+    assert!(cost().await.is_string());
+    let turn = json!({"parts": [{"text": "Hi."}]});
+    let body =
+        json!({"run": "run_2", "attempt": 1, "finish": "stop", "model": "gemini-9-neon", "turn": turn});
+    let event = NewEvent { kind: "model_turn".to_owned(), body };
+    let store = chat.store().await;
+    let last = store.find("s1").await.unwrap().unwrap().last_seq;
+    store.append("s1", last, &[event], &[]).await.unwrap();
+    assert_eq!(cost().await, Value::Null);
 }
 
 #[tokio::test]

@@ -96,6 +96,28 @@ async fn sessions_are_made_listed_read_page_by_page_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_was_brought_along_is_read_page_by_page_too() {
+    let chat = Orchestrator::start(json!([says("5")])).await;
+    let messages: Vec<_> = (0..5)
+        .map(|number| {
+            let role = if number % 2 == 0 { "user" } else { "assistant" };
+            json!({"role": role, "content": number.to_string()})
+        })
+        .collect();
+    chat.chat(json!({"session_id": "s1", "messages": messages})).await.ok();
+    let mut read = Vec::new();
+    let mut cursor = String::new();
+    for _ in 0..3 {
+        let page = chat.get(&format!("/api/v1/sessions/s1/messages?limit=2{cursor}")).await.ok();
+        let texts =
+            page.json().as_array().unwrap().iter().map(|message| message["content"].clone()).collect();
+        read = [texts, read].concat();
+        cursor = format!("&cursor={}", page.header("x-next-cursor"));
+    }
+    assert_eq!((json!(read), cursor.as_str()), (json!(["0", "1", "2", "3", "4", "5"]), "&cursor="));
+}
+
+#[tokio::test]
 async fn others_sessions_are_as_good_as_not_there() {
     let chat = Orchestrator::start(json!([{"times": "always", "reply": {"text": "ok"}}])).await;
     chat.ask_in("mine", "secret").await.ok();
