@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -109,19 +110,35 @@ pub enum Adjustment {
 pub struct ReplyStream {
     events: Pin<Box<dyn Stream<Item = Result<StreamEvent, LlmError>> + Send>>,
     adjustments: Vec<Adjustment>,
+    so_far: Arc<Mutex<SoFar>>,
+}
+
+/// What is known of an answer while it comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// What was used: it has to be paid for, also if nobody waits for the end.
+    pub usage: Usage,
+    /// A stand-in answers.
+    pub emulated: bool,
 }
 
 impl ReplyStream {
     pub(crate) fn new(
         events: impl Stream<Item = Result<StreamEvent, LlmError>> + Send + 'static,
         adjustments: Vec<Adjustment>,
+        so_far: Arc<Mutex<SoFar>>,
     ) -> Self {
-        Self { events: Box::pin(events), adjustments }
+        Self { events: Box::pin(events), adjustments, so_far }
     }
 
     /// What was asked but not sent as it was; known from the start.
     pub fn adjustments(&self) -> &[Adjustment] {
         &self.adjustments
+    }
+
+    /// For whoever stops listening before the end.
+    pub fn so_far(&self) -> SoFar {
+        *self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

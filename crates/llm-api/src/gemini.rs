@@ -11,6 +11,7 @@ mod thinking;
 mod wire;
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -23,7 +24,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::send::{self, ANSWER_LIMIT, full_body, key_id};
 use crate::sse::{Decoder, Event};
 use crate::{
-    Adjustment, BaseUrl, HttpClient, Key, Limits, LlmError, Model, Reply, ReplyStream, Request, StreamEvent,
+    Adjustment, BaseUrl, HttpClient, Key, Limits, LlmError, Model, Reply, ReplyStream, Request, SoFar,
+    StreamEvent,
 };
 use answer::Answer;
 
@@ -76,12 +78,12 @@ impl Client {
     /// See [`Provider::stream`](crate::Provider::stream).
     pub fn stream(&self, request: &Request) -> ReplyStream {
         match Call::new(self, request) {
-            Err(error) => ReplyStream::new(stream::iter([Err(error)]), Vec::new()),
+            Err(error) => ReplyStream::new(stream::iter([Err(error)]), Vec::new(), Arc::default()),
             Ok(call) => {
-                let adjustments = call.adjustments.clone();
+                let (adjustments, so_far) = (call.adjustments.clone(), call.so_far.clone());
                 let events =
                     stream::unfold(call, async |mut call| call.next().await.map(|item| (item, call)));
-                ReplyStream::new(events, adjustments)
+                ReplyStream::new(events, adjustments, so_far)
             }
         }
     }
@@ -162,6 +164,8 @@ struct Call {
     adjustments: Vec<Adjustment>,
     answer: Answer,
     emulated: bool,
+    /// For the one who listens, since dropping this tells nothing.
+    so_far: Arc<Mutex<SoFar>>,
     continuations: usize,
     phase: Phase,
     ready: VecDeque<StreamEvent>,
@@ -186,6 +190,7 @@ impl Call {
             adjustments: encoded.adjustments,
             answer: Answer::new(request.tools.iter().map(|tool| tool.name.clone()).collect()),
             emulated: false,
+            so_far: Arc::default(),
             continuations: 0,
             phase: Phase::Send(body),
             ready: VecDeque::new(),
@@ -276,6 +281,7 @@ impl Call {
             self.client.open(Method::POST, &target, Some(body), &self.key, &self.model).await?;
         self.answer.answered();
         self.emulated |= headers.get(EMULATED).is_some_and(|value| value == "true");
+        self.note();
         Ok(body)
     }
 
@@ -294,6 +300,7 @@ impl Call {
                 for piece in pieces {
                     self.answer.take(piece, &mut self.ready);
                 }
+                self.note();
                 Ok(())
             }
             other => {
@@ -304,6 +311,11 @@ impl Call {
                 Err(failure::without_key(error, self.key.expose_secret()))
             }
         }
+    }
+
+    fn note(&self) {
+        let so_far = SoFar { usage: self.answer.usage(), emulated: self.emulated };
+        *self.so_far.lock().unwrap_or_else(PoisonError::into_inner) = so_far;
     }
 
     /// Ends this answer: with a request to continue it, or with the last event.

@@ -13,7 +13,7 @@ mod usage;
 
 pub use catalogue::{Budget, ModelFacts, Price, ThinkingFacts};
 pub use error::LlmError;
-pub use event::{Adjustment, Finish, Model, Reply, ReplyStream, StreamEvent};
+pub use event::{Adjustment, Finish, Model, Reply, ReplyStream, SoFar, StreamEvent};
 pub use provider::Provider;
 pub use request::{Effort, Request, ResponseFormat, Thinking, ThinkingLevel, ToolChoice, ToolDefinition};
 pub use send::{BaseUrl, Body, BoxError, HttpClient, InvalidBaseUrl, Key, Limits};

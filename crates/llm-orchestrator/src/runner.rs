@@ -25,7 +25,9 @@ use crate::events::ToolStatus;
 use crate::sessions::{Log, OpenSession};
 use crate::stats;
 use crate::tools::{ToolRequest, Tools, preview};
-use crate::turn::{Catalog, Do, Input, Limits, Moment, Opening, PlannedCall, Run, StepUsage, ToolOutcome};
+use crate::turn::{
+    Catalog, Do, Input, Leaving, Limits, Moment, Opening, PlannedCall, Run, StepUsage, ToolOutcome,
+};
 use crate::watch::ModelWatch;
 pub(crate) use report::{Report, StepView, UsageView};
 
@@ -243,7 +245,7 @@ impl Driver {
                 None => {
                     let input = tokio::select! {
                         Some((call, outcome, took)) = calls.next() => self.tool_ended(&call, outcome, took).await,
-                        input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => input,
+                        by = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => by.into(),
                     };
                     self.advance(input, &mut queue);
                 }
@@ -253,11 +255,11 @@ impl Driver {
 
     fn advance(&mut self, input: Input, queue: &mut VecDeque<Do>) {
         match input {
-            Input::Left => {
+            Input::Left | Input::Stopped { by: Leaving::Left, .. } => {
                 self.has_left = true;
                 self.stop_reads.cancel();
             }
-            Input::TimeUp => {
+            Input::TimeUp | Input::Stopped { by: Leaving::TimeUp, .. } => {
                 self.is_late = true;
                 self.stop_reads.cancel();
             }
@@ -270,7 +272,7 @@ impl Driver {
     async fn wait(&mut self, time: Duration) -> Input {
         tokio::select! {
             () = sleep(time) => Input::Waited,
-            input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => input,
+            by = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => by.into(),
         }
     }
 
@@ -378,7 +380,8 @@ impl Driver {
             output_text: usage.output_text,
             output_reasoning: usage.output_reasoning,
             estimated: usage.estimated,
-            emulated,
+            // Answers that come to nothing do not say it.
+            emulated: emulated || self.report.model_emulated,
             cost_nano_usd: cost.unwrap_or(0),
         }]
     }
@@ -396,11 +399,11 @@ async fn gone(
     deadline: Instant,
     has_left: bool,
     is_late: bool,
-) -> Input {
+) -> Leaving {
     tokio::select! {
-        () = left.cancelled(), if !has_left => Input::Left,
-        () = lost.cancelled(), if !has_left => Input::Left,
-        () = sleep_until(deadline), if !is_late => Input::TimeUp,
+        () = left.cancelled(), if !has_left => Leaving::Left,
+        () = lost.cancelled(), if !has_left => Leaving::Left,
+        () = sleep_until(deadline), if !is_late => Leaving::TimeUp,
         else => std::future::pending().await,
     }
 }

@@ -65,6 +65,12 @@ pub(crate) enum Input {
     /// The client left.
     Left,
     TimeUp,
+    /// Either of them, while the model was answering: what of it was used, and `shown` to the user.
+    Stopped {
+        by: Leaving,
+        usage: Usage,
+        shown: String,
+    },
 }
 
 /// How a tool call ended.
@@ -90,6 +96,15 @@ pub(crate) enum ToolOutcome {
     NotDone {
         why: String,
     },
+}
+
+impl From<Leaving> for Input {
+    fn from(leaving: Leaving) -> Self {
+        match leaving {
+            Leaving::Left => Self::Left,
+            Leaving::TimeUp => Self::TimeUp,
+        }
+    }
 }
 
 /// What to do, in this order.
@@ -199,8 +214,9 @@ pub(crate) struct Run {
     out: Vec<Do>,
 }
 
+/// Why a run has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
+pub(crate) enum Leaving {
     Left,
     TimeUp,
 }
@@ -279,6 +295,7 @@ impl Run {
                 Input::ToolEnded { call, outcome, took } => self.tool_ended(call, outcome, took, moment),
                 Input::Left => self.leave(Leaving::Left),
                 Input::TimeUp => self.leave(Leaving::TimeUp),
+                Input::Stopped { by, usage, shown } => self.stopped(by, usage, &shown),
             }
         }
         self.flush(None);

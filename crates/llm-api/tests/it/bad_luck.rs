@@ -156,6 +156,8 @@ async fn dropping_a_stream_closes_its_connection() {
     let server = Server::start([unfinished([event.as_bytes()]).then(Then::Hang)]).await;
     let mut stream = gemini(&server.url).stream(&question());
     assert!(matches!(stream.next().await, Some(Ok(StreamEvent::Text(_)))));
+    let usage = stream.so_far().usage;
+    assert_eq!((usage.input(), usage.output(), usage.estimated), (400, 3, false), "it has to be paid for");
     drop(stream);
     server.hung_up.notified().await;
 }

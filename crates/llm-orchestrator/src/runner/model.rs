@@ -1,7 +1,7 @@
 //! Asks the model, and shows its answer as it comes.
 
 use futures_util::StreamExt as _;
-use llm_api::{Adjustment, LlmError, ReplyStream, Request, StreamEvent, Turn};
+use llm_api::{Adjustment, Finish, LlmError, ReplyStream, Request, StreamEvent, Turn};
 use service_kit::ApiError;
 use storage::UsageRecord;
 use tokio::time::Instant;
@@ -91,6 +91,8 @@ impl Driver {
             }
         };
         self.log = Some(log);
+        self.report.model_emulated |= stream.so_far().emulated;
+        self.report.emulated |= self.report.model_emulated;
         heard
     }
 
@@ -101,7 +103,9 @@ impl Driver {
         loop {
             let next = tokio::select! {
                 event = stream.next() => event,
-                input = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => return input,
+                by = gone(&self.left, &self.lost, self.deadline, self.has_left, self.is_late) => {
+                    return Input::Stopped { by, usage: stream.so_far().usage, shown };
+                }
             };
             match next {
                 Some(Ok(StreamEvent::Text(text))) if self.streams => {
@@ -115,14 +119,13 @@ impl Driver {
                 // Told once it is run.
                 Some(Ok(StreamEvent::ToolCall(_))) => {}
                 Some(Ok(StreamEvent::Done(reply))) => {
-                    let is_kept = !matches!(reply.finish, llm_api::Finish::Malformed { .. });
+                    // Others are asked for again, or an error.
+                    let is_kept = !matches!(reply.finish, Finish::Malformed { .. } | Finish::Other(_));
                     if !held_back.is_empty() && is_kept {
                         let text = self.after_gap(held_back);
                         self.run.shown(&text);
                         self.tell(RunEvent::Text(text)).await;
                     }
-                    self.report.emulated |= reply.emulated;
-                    self.report.model_emulated |= reply.emulated;
                     return Input::Answered(reply);
                 }
                 Some(Err(error)) => return Input::Failed { error, shown },

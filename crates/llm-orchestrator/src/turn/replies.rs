@@ -1,8 +1,8 @@
 //! The model: when it is asked, and what its answers and failures mean.
 
-use llm_api::{Finish, LlmError, ModelTurn, Part, Reply, ToolChoice};
+use llm_api::{Finish, LlmError, ModelTurn, Part, Reply, ToolChoice, Usage};
 
-use super::{Do, Ending, Failure, ModelCall, Moment, Run, StepUsage, Tries};
+use super::{Do, Ending, Failure, Leaving, ModelCall, Moment, Run, StepUsage, Tries};
 use crate::events::{Event, ModelFailed, ModelTurnEnded, RunStatus, Trimmed};
 
 /// How often a malformed answer is asked for again, and an empty one.
@@ -30,7 +30,7 @@ impl Run {
             || self.tokens.saturating_add(self.last_input) >= self.limits.tokens
             || self.limits.is_late(moment);
         let has_tools = !self.catalog.is_empty();
-        let forced = self.tries.malformed >= 2 && has_tools;
+        let forced = self.tries.malformed >= 2 && has_tools && self.first_choice != ToolChoice::None;
         let (tool_choice, note) = if self.is_last_step {
             // Without tools there was never anything to forbid.
             (ToolChoice::None, has_tools.then_some(LAST_STEP).filter(|_| self.steps > 0))
@@ -147,9 +147,7 @@ impl Run {
         self.tokens = self.tokens.saturating_add(usage.total());
         let spent = StepUsage { attempt: self.attempts, usage, emulated: false };
         if !shown.is_empty() {
-            // What the user has seen is part of the conversation, and must not be said twice.
-            let turn = ModelTurn::from_parts(vec![Part::Text(shown.to_owned())]);
-            self.step(turn, "cut", spent);
+            self.cut(shown, spent);
             return self.fail(Failure::Model(error));
         }
         self.lost(&error.to_string(), spent);
@@ -185,6 +183,23 @@ impl Run {
             }
             _ => self.fail(Failure::Model(error)),
         }
+    }
+
+    /// Nobody waits for the rest of the answer. What came of it was paid for all the same.
+    pub(super) fn stopped(&mut self, by: Leaving, usage: Usage, shown: &str) {
+        self.tokens = self.tokens.saturating_add(usage.total());
+        let spent = StepUsage { attempt: self.attempts, usage, emulated: false };
+        match shown {
+            "" => self.lost("stopped", spent),
+            shown => self.cut(shown, spent),
+        }
+        self.leave(by);
+    }
+
+    /// What the user has seen is part of the conversation, and must not be said twice.
+    fn cut(&mut self, shown: &str, spent: StepUsage) {
+        let turn = ModelTurn::from_parts(vec![Part::Text(shown.to_owned())]);
+        self.step(turn, "cut", spent);
     }
 
     pub(super) fn limit_reached(&mut self) {

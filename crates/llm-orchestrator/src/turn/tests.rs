@@ -339,6 +339,25 @@ fn a_malformed_call_is_asked_for_again_then_corrected_then_given_up() {
 }
 
 #[test]
+fn who_wants_no_tool_calls_gets_none_also_after_malformed_answers() {
+    let mut run = Run::new(
+        "run_1".to_owned(),
+        "m".to_owned(),
+        History::default(),
+        catalog(),
+        limits(),
+        ToolChoice::None,
+    );
+    let mut done = run.advance(Input::Begin(message("go")), at(0));
+    for _ in 0..2 {
+        assert_eq!(model_call(&done).tool_choice, ToolChoice::None);
+        let finish = Finish::Malformed { reason: "MALFORMED_FUNCTION_CALL".to_owned(), message: None };
+        done = run.advance(reply(Vec::new(), finish), at(1));
+    }
+    assert_eq!((model_call(&done).note, &model_call(&done).tool_choice), (None, &ToolChoice::None));
+}
+
+#[test]
 fn an_empty_answer_is_no_answer() {
     let empty = || reply(Vec::new(), Finish::Stop);
     let mut run = begun();
@@ -443,6 +462,21 @@ fn who_leaves_stops_everything_but_a_change_that_was_sent() {
     let results = last_results(&run);
     assert!(results[0].0 && results[1].1.contains("not run"), "{results:?}");
     assert_eq!(fault(run.history().turns()), None);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_counted_and_kept_as_far_as_it_was_shown() {
+    let mut run = begun();
+    let usage = Usage { input_fresh: 100, output_text: 3, ..Usage::default() };
+    let done = run.advance(Input::Stopped { by: Leaving::Left, usage, shown: "Ada has".to_owned() }, at(1));
+    let counted = done.iter().find_map(|what| match what {
+        Do::Record { usage, .. } => usage.as_ref(),
+        _ => None,
+    });
+    assert_eq!(counted.unwrap().usage, usage);
+    assert_eq!(ending(&done).status, RunStatus::Cancelled);
+    let Some(Turn::Model(kept)) = run.history().turns().last() else { panic!("{run:?}") };
+    assert_eq!(kept.text(), "Ada has");
 }
 
 #[test]

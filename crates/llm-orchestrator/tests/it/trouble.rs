@@ -145,6 +145,30 @@ async fn a_stream_that_breaks_off_is_repeated_only_while_nobody_has_seen_any() {
 }
 
 #[tokio::test]
+async fn an_answer_that_ended_for_an_unknown_reason_is_no_part_of_the_next_one() {
+    let odd = json!({"reply": {"text": "Wrong.", "finish": "SOMETHING_NEW"}});
+    let chat = Orchestrator::start(json!([odd, says("Right.")])).await;
+    assert_eq!(chat.ask("Go").await.ok().text(), "Right.");
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_of_an_answer_has_what_was_written_counted_and_remembered() {
+    let usage = json!({"prompt": 1000, "candidates": 40});
+    let slow = json!({"reply": {"text": ["Ada ", "has ", "four."], "chunk_delay_ms": 200, "usage": usage}});
+    let chat = Orchestrator::start(json!([slow, says("Yes.")])).await;
+    let mut stream =
+        chat.stream(json!({"session_id": "s1", "messages": [{"role": "user", "content": "Go"}]})).await;
+    while !stream.next().await.unwrap().contains("Ada") {}
+    drop(stream);
+    let usage = async || chat.get("/api/v1/sessions/s1").await.ok().json()["usage"].clone();
+    eventually("the run is over", async || usage().await["model_calls"] == 1).await;
+    assert_eq!((&usage().await["prompt_tokens"], &usage().await["emulated"]), (&json!(1000), &json!(true)));
+    eventually("the session is free", async || chat.ask_in("s1", "Go on").await.status == 200).await;
+    let contents = chat.asked().pop().unwrap()["contents"].clone();
+    assert!(contents[1]["parts"][0]["text"].as_str().unwrap().starts_with("Ada "), "{contents}");
+}
+
+#[tokio::test]
 async fn an_error_before_the_first_word_has_its_own_status_also_in_a_stream() {
     let chat = Orchestrator::start(json!([error_turn(json!({"code": 429, "quota": "day"}))])).await;
     let stream = chat.stream(json!({"messages": [{"role": "user", "content": "Go"}]})).await;

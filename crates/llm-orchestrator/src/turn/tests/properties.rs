@@ -152,6 +152,10 @@ proptest! {
                     let kind = if call.writes { *kind } else { kind % 3 };
                     ended(call.index, any_outcome(kind))
                 }
+                (Happens::Leaves | Happens::Late, false) if waits_for_model => {
+                    let by = if matches!(happens, Happens::Leaves) { Leaving::Left } else { Leaving::TimeUp };
+                    Input::Stopped { by, usage: Usage::default(), shown: "partial".to_owned() }
+                }
                 (Happens::Leaves, false) => Input::Left,
                 (Happens::Late, false) => Input::TimeUp,
                 _ => continue,
