@@ -282,8 +282,12 @@ impl Agent<'_> {
     /// "search for X"
     fn search(&self, tokens: &[Token]) -> Plan<Option<String>> {
         let Some(tool) = self.belt.get(Role::Search) else { return Ok(None) };
-        let starts =
-            tokens.iter().position(|token| token.is_any(&["search", "mentioning", "mention", "mentions"]));
+        let searches = |token: &Token| token.is_any(&["search", "mentioning", "mention", "mentions"]);
+        let starts = tokens.iter().position(searches).or_else(|| {
+            let finds =
+                tokens.iter().take(3).any(|token| token.is_any(&["find", "look", "anything", "everything"]));
+            tokens.iter().position(|token| token.is("about")).filter(|_| finds)
+        });
         let Some(at) = starts else { return Ok(None) };
         let rest: Vec<&Token> = tokens[at + 1..].iter().collect();
         let quoted: Vec<&str> = rest

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::agent::{Age, Agent, Plan, say};
 use super::belt::{Role, Slot};
 use super::csv;
-use super::filter::{formula, in_words};
+use super::filter::{Condition, Test, formula, in_words};
 use super::query::{Goal, Metric, Query};
 use super::schema::{FieldKind, Table, list, text};
 
@@ -106,10 +106,19 @@ impl Agent<'_> {
 
     fn records(&self, query: &Query) -> Plan<String> {
         let tool = self.tool(Role::ListRecords)?;
-        let limit = query.limit.unwrap_or(LIMIT);
+        // Of the largest there may be several.
+        let of_extremes = query.limit == Some(1) && !query.sort.is_empty();
+        let limit = if of_extremes { LIMIT } else { query.limit.unwrap_or(LIMIT) };
         let fields = self.fields_to_show(query);
         let mut given = self.place(&query.table);
-        let filter = formula(&query.conditions);
+        let mut conditions = query.conditions.clone();
+        if of_extremes {
+            // Empty cells would come first where the smallest do.
+            let of = |(field, _): &(String, bool)| query.table.field(field).cloned();
+            let filled = query.sort.first().and_then(of);
+            conditions.extend(filled.map(|field| Condition { field, test: Test::Empty, negated: true }));
+        }
+        let filter = formula(&conditions);
         given.extend(filter.clone().map(|formula| (Slot::Filter, json!(formula))));
         if !query.sort.is_empty() {
             let key = |(field, descending): &(String, bool)| {
@@ -138,7 +147,10 @@ impl Agent<'_> {
             _ => self.call(tool, calls.swap_remove(0).1, Age::Fresh, &thought)?,
         };
         let counted = results.next().and_then(Result::ok);
-        let page = Page::read(&listed);
+        let mut page = Page::read(&listed);
+        if of_extremes {
+            return Ok(extremes(query, &mut page, &fields));
+        }
         let total = counted
             .as_ref()
             .and_then(|result| Numbers::read(result, &["count".to_owned()], &[])?.rows)
@@ -220,6 +232,25 @@ impl Agent<'_> {
         }
         fields
     }
+}
+
+/// The first record, and those that share its value.
+fn extremes(query: &Query, page: &mut Page, fields: &[String]) -> String {
+    let Some((field, descending)) = query.sort.first() else { return String::new() };
+    let value = |record: &Value| cells(record).get(field).cloned();
+    page.records.retain(|record| value(record).is_some_and(|value| !value.is_null()));
+    let Some(best) = page.records.first().and_then(value) else {
+        return format!("No record in {}{} has a {field}.", query.table.name, in_words(&query.conditions));
+    };
+    page.records.retain(|record| value(record).as_ref() == Some(&best));
+    let which = if *descending { "Largest" } else { "Smallest" };
+    let mut text =
+        format!("{which} {field} in {}{}: {}", query.table.name, in_words(&query.conditions), shown(&best));
+    for record in &page.records {
+        text.push_str("\n- ");
+        text.push_str(&line(record, &query.table, fields));
+    }
+    with_notes(text, query, &[])
 }
 
 /// A record of which everything is shown.

@@ -36,7 +36,36 @@ const OPEN: &[&str] =
     &["open", "unfinished", "incomplete", "outstanding", "undone", "unresolved", "remaining", "todo"];
 const DONE: &[&str] = &["done", "finished", "completed", "complete", "closed", "resolved"];
 
+/// What a date must be called to say when this happened; `None` for words that say nothing of the kind.
+fn event(word: &str) -> Option<&'static [&'static str]> {
+    Some(match word {
+        "created" | "added" | "entered" | "new" => &["created", "creation", "added", "entered"],
+        "changed" | "modified" | "updated" | "edited" => {
+            &["changed", "modified", "updated", "edited", "change"]
+        }
+        "started" | "starting" | "began" | "joined" | "hired" => {
+            &["started", "start", "begin", "began", "joined", "hired", "from"]
+        }
+        "finished" | "completed" | "closed" | "done" | "ended" | "delivered" | "shipped" => {
+            &["finished", "completed", "closed", "ended", "end", "done", "delivered", "shipped", "completion"]
+        }
+        "sent" | "paid" | "signed" | "published" | "released" | "received" | "ordered" | "booked"
+        | "born" => {
+            &["sent", "paid", "signed", "published", "released", "received", "ordered", "booked", "born"]
+        }
+        _ => return None,
+    })
+}
+
 impl Reading<'_> {
+    /// A date whose name has one of these words.
+    fn date_of(&self, words: &[&str]) -> Option<usize> {
+        (0..self.table.fields.len()).find(|index| {
+            let field = self.field(*index);
+            field.kind == FieldKind::Date && field.words().iter().any(|word| words.contains(&word.as_str()))
+        })
+    }
+
     pub(super) fn conditions(&mut self) {
         self.beside_fields();
         self.choices_alone();
@@ -512,19 +541,35 @@ impl Reading<'_> {
                     && mention.end() <= at
                     && self.field(mention.field).kind == FieldKind::Date
             });
-            let before = at.checked_sub(1).map(|before| self.tokens[before].norm.clone()).unwrap_or_default();
+            let said = at
+                .checked_sub(1)
+                .filter(|before| self.is_free(*before))
+                .map(|before| self.tokens[before].norm.clone());
             let field = match named.map(|(index, mention)| (index, mention.field)) {
                 Some((index, field)) => {
                     self.spend(index);
                     Some(field)
                 }
-                None => self.date_field(&[&before, "due", "deadline"]),
+                None => match said.as_deref().and_then(event) {
+                    Some(words) => match self.date_of(words) {
+                        Some(field) => Some(field),
+                        None => {
+                            let said = said.unwrap_or_default();
+                            let table = &self.table.name;
+                            let trouble =
+                                format!("I see no date in {table} that says when something was {said}");
+                            self.query.troubles.push(trouble);
+                            return;
+                        }
+                    },
+                    None => self.date_field(&["due", "deadline"]),
+                },
             };
             let Some(field) = field else { return };
             self.take(at, found.length);
             if at > 0
                 && self.free(at - 1).is_some_and(|token| {
-                    token.is_any(&["due", "created", "added", "ending", "starting", "scheduled", "happening"])
+                    event(&token.norm).is_some() || token.is_any(&["due", "ending", "scheduled", "happening"])
                 })
             {
                 self.take(at - 1, 1);

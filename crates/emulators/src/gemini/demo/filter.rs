@@ -147,6 +147,11 @@ pub(super) fn literal(text: &str) -> String {
 impl Condition {
     fn formula(&self) -> String {
         let field = self.field.in_formula();
+        if let (Test::Choices(choices), FieldKind::Select, true) = (&self.test, self.field.kind, self.negated)
+        {
+            let differ = |choice: &String| format!("{field} != {}", literal(choice));
+            return joined("AND", choices.iter().map(differ).collect());
+        }
         let positive = match &self.test {
             Test::Choices(choices) if self.field.kind == FieldKind::Select => {
                 let equal = |choice: &String| format!("{field} = {}", literal(choice));

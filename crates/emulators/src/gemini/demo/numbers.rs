@@ -157,6 +157,14 @@ impl Reading<'_> {
             self.take(at, end - at);
             return Some((Group { field: field.name.clone(), unit: unit.filter(|_| is_date) }, end));
         }
+        // "per project" of projects: each record.
+        let own = super::words::name_words(&self.table.name);
+        if let Some((length, _)) = super::words::name_at(self.tokens, at, &own)
+            && self.table_mention.is_none()
+        {
+            self.take(at, length);
+            return Some((Group { field: self.table.primary.clone(), unit: None }, at + length));
+        }
         if token.is_any(&PEOPLE) || token.is("who") {
             let field = self.person_field()?;
             self.take(at, 1);
@@ -296,7 +304,7 @@ impl Reading<'_> {
             let (mut index, mut mention) = (index, mention.clone());
             loop {
                 self.push_metric(index, &mention, function);
-                let next = self.past(mention.end(), &["and", ",", "the"]);
+                let next = self.past(mention.end(), &["and", ",", "the", "is", "are"]);
                 match self.mention_at(next) {
                     Some((more, field))
                         if next > mention.end()
@@ -433,7 +441,8 @@ impl Reading<'_> {
 
     /// "which project has the highest budget", "show the largest project": records, not a value.
     fn asks_for_records(&self, at: usize) -> bool {
-        self.table_mention.is_some_and(|(table, _)| table < at || table == at + 1)
+        let asks_who = self.tokens[..at].iter().any(|token| token.is_any(&["who", "which", "whose"]));
+        asks_who || self.table_mention.is_some_and(|(table, _)| table < at || table == at + 1)
     }
 
     /// "the largest project", where a table has one number only.

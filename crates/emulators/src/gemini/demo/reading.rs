@@ -224,9 +224,12 @@ impl<'a> Reading<'a> {
         if length > 1 {
             return true;
         }
+        let is_numbered =
+            self.tokens.get(at + length).is_some_and(|token| matches!(token.kind, Kind::Number(_)));
         let is_capital = at > 0 && here[0].text.starts_with(char::is_uppercase);
         let before = at.checked_sub(1).map(|before| &self.tokens[before]);
         is_capital
+            || is_numbered
             || before.is_some_and(|before| {
                 before.is_any(&[
                     "of", "by", "per", "each", "every", "where", "average", "sum", "max", "min", "highest",
@@ -273,7 +276,8 @@ impl<'a> Reading<'a> {
             .or_else(|| named(&["due", "deadline", "date", "day", "when"]))
             .or_else(written)
             .or(dates.first().copied())?;
-        if dates.len() > 1 {
+        let writable = dates.iter().filter(|index| self.field(**index).writable).count();
+        if writable > 1 || !self.field(chosen).writable {
             self.note(format!("I took the date to be {}", self.field(chosen).name));
         }
         Some(chosen)
@@ -372,14 +376,8 @@ impl<'a> Reading<'a> {
         let before = start.checked_sub(1).map(|before| &self.tokens[before]);
         let negated = before.is_some_and(|token| token.is_any(&["not", "except", "without", "excluding"]));
         // A linked table or field beside it says where to look.
-        let beside = |at: Option<(usize, Mention)>| {
-            at.filter(|(_, mention)| {
-                matches!(
-                    self.field(mention.field).kind,
-                    FieldKind::Link | FieldKind::Person | FieldKind::Text | FieldKind::Computed
-                )
-            })
-        };
+        let beside =
+            |at: Option<(usize, Mention)>| at.filter(|(_, mention)| self.may_name_records(mention.field));
         let mention =
             beside(self.mention_before(self.before_naming(start))).or_else(|| beside(self.mention_at(end)));
         let field = mention.map(|(index, mention)| {
@@ -388,6 +386,18 @@ impl<'a> Reading<'a> {
         });
         let quoted = self.tokens[start].kind == Kind::Quoted;
         self.query.phrases.push(Phrase { text, field, negated, quoted });
+    }
+
+    fn is_in_use(&self, name: &str) -> bool {
+        let query = &self.query;
+        query.groups.iter().any(|group| group.field == name)
+            || query.metrics.iter().any(|metric| metric.field == name)
+            || query.conditions.iter().any(|condition| condition.field.name == name)
+    }
+
+    /// Whether a name beside the field may be one of its values.
+    fn may_name_records(&self, field: usize) -> bool {
+        matches!(self.field(field).kind, FieldKind::Link | FieldKind::Person | FieldKind::Computed)
     }
 
     /// "project called X": the place before "called".
@@ -415,10 +425,8 @@ impl<'a> Reading<'a> {
             // A link beside an unknown word says where that is to be looked for.
             let beside = |at: Option<usize>| at.is_some_and(|at| self.is_unknown(at));
             let next = self.past(mention.end(), &["the", "called", "named", "is", "=", ":"]);
-            if matches!(
-                field.kind,
-                FieldKind::Link | FieldKind::Person | FieldKind::Text | FieldKind::Computed
-            ) && (beside(Some(next)) || beside(mention.at.checked_sub(1)))
+            if self.may_name_records(mention.field)
+                && (beside(Some(next)) || beside(mention.at.checked_sub(1)))
             {
                 continue;
             }
@@ -428,6 +436,7 @@ impl<'a> Reading<'a> {
                 Goal::Numbers if self.query.groups.is_empty() && field.has_choices() => {
                     self.query.groups.push(super::query::Group { field: field.name.clone(), unit: None });
                 }
+                Goal::Numbers if self.is_in_use(&field.name) => {}
                 Goal::Numbers => self.note(format!("I did not use {}", field.name)),
             }
         }

@@ -177,7 +177,22 @@ impl Agent<'_> {
                     query.conditions.push(condition);
                     query.notes.extend(note);
                 }
-                None => query.troubles.push(format!("I do not know what \"{}\" is", phrase.text)),
+                None => {
+                    // "the lead of Annual report": the field is what is asked for, not where to look.
+                    let alone = Phrase { field: None, ..phrase.clone() };
+                    let found = match &phrase.field {
+                        Some(_) => self.look_up_one(&query.table, &alone, tables)?,
+                        None => None,
+                    };
+                    match found {
+                        Some((condition, note)) => {
+                            query.conditions.push(Condition { negated: phrase.negated, ..condition });
+                            query.notes.extend(note);
+                            query.shown.extend(phrase.field.filter(|_| query.goal == Goal::Records));
+                        }
+                        None => query.troubles.push(format!("I do not know what \"{}\" is", phrase.text)),
+                    }
+                }
             }
         }
         Ok(query)
@@ -428,13 +443,16 @@ fn search_words(phrase: &Phrase) -> String {
 
 /// How many names and choices of a table a question has.
 fn hits(tokens: &[Token], table: &Table) -> usize {
-    let says = |words: &[String]| {
-        (0..tokens.len()).any(|at| {
-            name_at(tokens, at, words)
-                .is_some_and(|(length, _)| !tokens[at..at + length].iter().all(words::is_filler))
-        })
+    // How well it is said: 2 for each word that is exactly so.
+    let score = |words: &[String]| {
+        let scores = (0..tokens.len()).filter_map(|at| {
+            let (length, score) = name_at(tokens, at, words)?;
+            (!tokens[at..at + length].iter().all(words::is_filler)).then_some(score as usize)
+        });
+        scores.max().unwrap_or_default()
     };
-    let fields = table.fields.iter().filter(|field| says(field.words())).count();
+    let says = |words: &[String]| score(words) > 0;
+    let fields: usize = table.fields.iter().map(|field| score(field.words())).sum();
     let choices = table
         .fields
         .iter()

@@ -172,6 +172,9 @@ fn records_are_counted_under_all_kinds_of_conditions() {
     counts("How many tasks have no hours?", count(|task| !task.contains_key("Hours")));
     counts("how many tasks have no assignee", count(|task| !task.contains_key("Assignees")));
     counts("How many unassigned tasks are there?", count(|task| !task.contains_key("Assignees")));
+    let people = studio().table("People").records.clone();
+    let started = |person: &Map<String, Value>| person["Started"].as_str().unwrap().starts_with("2023");
+    counts("how many people started in 2023", people.iter().filter(|(_, person)| started(person)).count());
     counts("how many tasks without a due date?", count(|task| !task.contains_key("Due")));
 }
 
@@ -229,6 +232,13 @@ fn says(question: &str, parts: &[&str]) {
 fn numbers_are_computed_and_grouped() {
     says("What is the total budget?", &["Total Budget in Projects: 22500"]);
     says("average budget of projects", &["Average Budget in Projects: 7500"]);
+    says(
+        "how much budget is spent per project?",
+        &[
+            "Total Budget and Total Spent in Projects, by Name",
+            "- Annual report: Total Budget 7500, Total Spent 100.5",
+        ],
+    );
     says("What is the highest budget?", &["Highest Budget in Projects: 10000"]);
     says("total budget of active projects", &["Total Budget in Projects where Status is Active: 15000"]);
     says("How much budget do all projects have?", &["Total Budget in Projects: 22500"]);
@@ -268,7 +278,17 @@ fn records_are_listed_sorted_and_shown_whole() {
         "show me the 2 largest projects by budget",
         &["2 of 3 records in Projects", "- Price list 2025", "- Annual report"],
     );
-    says("Which project has the highest budget?", &["Price list 2025"]);
+    says(
+        "Which project has the highest budget?",
+        &["Largest Budget in Projects: 10000\n- Price list 2025 ("],
+    );
+    says("who has the lowest day rate?", &["Smallest Day rate in People: 300\n- Ada Almeida ("]);
+    says(
+        "What is the lead of Annual report?",
+        &["1 record in Projects where Name is \"Annual report\":\n- Annual report (Lead: Bruno Dubois)"],
+    );
+    says("what is Bruno's day rate?", &["Bruno Dubois (Day rate: 350)"]);
+    says("find everything about contracts", &["records with \"contracts\""]);
     says("top 2 projects by budget", &["2 of 3", "- Price list 2025"]);
     says(
         "which projects are done?",
@@ -314,6 +334,10 @@ fn what_is_not_understood_is_said_and_no_number_is_invented() {
     says(
         "How many tasks are purple?",
         &["I do not know what \"purple\" is", "records of Tasks", "Fields of Tasks: Task, Status (To do"],
+    );
+    says(
+        "How many tasks were created this year?",
+        &["I see no date in Tasks that says when something was created"],
     );
     says("how many zebras", &["The tables are People, Projects, Tasks"]);
 }
