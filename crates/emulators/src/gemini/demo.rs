@@ -74,6 +74,9 @@ impl Agent<'_> {
         if let Some(text) = self.confirm()? {
             return Ok(text);
         }
+        if let Some(text) = courtesy(&tokens) {
+            return Ok(text.to_owned());
+        }
         if is_small_talk(&tokens) {
             return Ok(self.help());
         }
@@ -384,6 +387,24 @@ impl Agent<'_> {
         }
         format!("{text}\n\n{WHO}")
     }
+}
+
+/// Thanks, and words that answer a question which nobody asked, or which was answered already.
+fn courtesy(tokens: &[Token]) -> Option<&'static str> {
+    let only = |words: &[&str]| !tokens.is_empty() && tokens.iter().all(|token| token.is_any(words));
+    if only(&[
+        "thanks", "thank", "you", "very", "much", "great", "good", "bye", "perfect", "nice", "a", "lot",
+    ]) && tokens.iter().any(|token| token.is_any(&["thanks", "thank", "bye", "perfect", "great", "nice"]))
+    {
+        return Some("You are welcome.");
+    }
+    if only(&["no", "nope", "cancel", "stop", "don", "t", "do", "not", "never", "mind"])
+        && tokens.iter().any(|token| token.is_any(&["no", "nope", "cancel", "stop", "not", "don", "never"]))
+    {
+        return Some("All right, I leave everything as it is.");
+    }
+    only(&["yes", "y", "ok", "okay", "sure", "confirm", "go", "ahead", "do", "it"])
+        .then_some("There is nothing that waits for your word.")
 }
 
 /// Greetings, thanks, and questions about the model itself.

@@ -408,3 +408,19 @@ fn base_in(context: &str) -> Option<String> {
     let base: String = rest.chars().take_while(|letter| letter.is_alphanumeric()).collect();
     base.starts_with("app").then_some(base)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_a_tool_corrects_is_replaced_wherever_it_stands() {
+        let args = json!({"table": "Tsks", "filter": "{Stat} = \"Stat\"", "fields": ["Stat"]});
+        let args = args.as_object().unwrap();
+        let new = corrected(args, "there is no table \"Tsks\"; did you mean \"Tasks\"?").unwrap();
+        assert_eq!(new["table"], "Tasks");
+        let new = corrected(args, "no field \"Stat\". did you mean \"Status\"?").unwrap();
+        assert_eq!((&new["filter"], &new["fields"]), (&json!("{Status} = \"Stat\""), &json!(["Status"])));
+        assert_eq!(corrected(args, "the table is full"), None);
+    }
+}

@@ -94,7 +94,12 @@ impl Agent<'_> {
             count += page.records.len();
             cursor = page.cursor;
             if cursor.is_none() {
-                return Ok(with_notes(counted(&query.table, count as u64, query) + ".", query, &[]));
+                let text = counted(&query.table, count as u64, query) + ".";
+                // A list that ends at a round number, and does not say that this is all, may have been cut.
+                let says_all = ["complete", "total"].iter().any(|name| result.get(*name).is_some());
+                let may_be_cut = !says_all && count > 0 && count % 50 == 0;
+                let doubt = may_be_cut.then(|| "the list ends there; there may be more".to_owned());
+                return Ok(with_notes(text, query, doubt.as_slice()));
             }
         }
         say(format!(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::words::name_words;
-use crate::gemini::prompt::{Declaration, Mode, Prompt};
+use crate::gemini::prompt::{Declaration, Prompt};
 
 /// What a tool is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,8 @@ impl<'a> Belt<'a> {
     pub(super) fn new(prompt: &'a Prompt) -> Self {
         let mut belt = Self::default();
         let allowed = &prompt.calling.allowed;
-        let may = |tool: &&Declaration| {
-            prompt.calling.mode != Mode::None && (allowed.is_empty() || allowed.contains(&tool.name))
-        };
+        // Mode NONE forbids calls, not reading what calls have brought.
+        let may = |tool: &&Declaration| allowed.is_empty() || allowed.contains(&tool.name);
         for declaration in prompt.tools.iter().filter(may) {
             let Some(role) = role(declaration) else { continue };
             if belt.get(role).is_none() {

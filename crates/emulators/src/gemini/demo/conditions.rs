@@ -34,6 +34,7 @@ const NOT: &[&str] =
 /// What the whole table may be called in adjectives.
 const OPEN: &[&str] =
     &["open", "unfinished", "incomplete", "outstanding", "undone", "unresolved", "remaining", "todo"];
+const STATES: &[&str] = &["overdue", "late", "delayed", "past", "due", "unassigned"];
 const DONE: &[&str] = &["done", "finished", "completed", "complete", "closed", "resolved"];
 
 /// What a date must be called to say when this happened; `None` for words that say nothing of the kind.
@@ -433,12 +434,35 @@ impl Reading<'_> {
                     names[0]
                 ));
             }
+            // Beside an unknown word it may be part of a name: "Data warehouse" where Data is a choice.
+            let is_part = self.may_belong_to_a_name(at, end);
+            if is_part {
+                self.held[at..end].fill(true);
+                at = end;
+                continue;
+            }
             let negated = at > 0 && self.free(at - 1).is_some_and(|token| token.is_any(NOT));
             let from = at - usize::from(negated);
             self.take(from, end - from);
             self.push(field, Test::Choices(choices), negated);
             at = end;
         }
+    }
+
+    /// Whether a word that nothing explains stands directly beside these places, written as a name.
+    fn may_belong_to_a_name(&self, start: usize, end: usize) -> bool {
+        let unknown = |at: usize| {
+            let is_field = self.mentions.iter().any(|mention| (mention.at..mention.end()).contains(&at));
+            let says_something = OPEN.iter().chain(DONE).chain(STATES).any(|word| self.tokens[at].is(word));
+            let is_date = dates::at(self.tokens, at, self.today).is_some();
+            self.free(at).is_some_and(|token| token.kind == Kind::Word && !is_filler(token))
+                && !is_field
+                && !says_something
+                && !is_date
+                && self.choices_at(at, None).is_empty()
+        };
+        let capital = self.tokens[start].text.starts_with(char::is_uppercase) && start > 0;
+        (end < self.tokens.len() && unknown(end)) || (capital && start > 0 && unknown(start - 1))
     }
 
     /// "open", "done", "overdue", "unassigned", where no choice is called so.
@@ -559,6 +583,7 @@ impl Reading<'_> {
                             let trouble =
                                 format!("I see no date in {table} that says when something was {said}");
                             self.query.troubles.push(trouble);
+                            self.take(at - 1, found.length + 1);
                             return;
                         }
                     },

@@ -105,4 +105,6 @@ pub(super) struct Phrase {
     pub(super) field: Option<String>,
     pub(super) negated: bool,
     pub(super) quoted: bool,
+    /// Choices among the words, and the other words: what it means if no record is called so.
+    pub(super) split: Option<(Vec<Condition>, String)>,
 }

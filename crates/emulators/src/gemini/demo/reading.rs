@@ -3,6 +3,7 @@
 
 use jiff::civil::Date;
 
+use super::filter::{Condition, Test};
 use super::query::{Goal, Phrase, Query};
 use super::schema::{Field, FieldKind, Table};
 use super::words::{self, Kind, Token, name_at};
@@ -39,6 +40,8 @@ pub(super) struct Reading<'a> {
     pub(super) table: &'a Table,
     pub(super) today: Date,
     pub(super) used: Vec<bool>,
+    /// Choices that are taken for parts of names.
+    pub(super) held: Vec<bool>,
     /// Fields that are named, from left to right.
     pub(super) mentions: Vec<Mention>,
     /// Fields that were put to use, by their place in `mentions`.
@@ -54,6 +57,7 @@ impl<'a> Reading<'a> {
             table,
             today: setting.today,
             used: vec![false; setting.tokens.len()],
+            held: vec![false; setting.tokens.len()],
             mentions: Vec::new(),
             spent: Vec::new(),
             table_mention: setting.table_mention,
@@ -218,7 +222,7 @@ impl<'a> Reading<'a> {
     /// A name that is an everyday word ("Total", "Order") must be marked as one: by quotes, a capital, or what stands before it.
     fn may_be_name(&self, at: usize, length: usize) -> bool {
         let here = &self.tokens[at..(at + length).min(self.tokens.len())];
-        if here.len() != length || !here.iter().all(words::is_filler) {
+        if here.len() != length || !here.iter().all(words::is_common) {
             return here.len() == length;
         }
         if length > 1 {
@@ -349,7 +353,7 @@ impl<'a> Reading<'a> {
             .iter()
             .zip(&self.spent)
             .any(|(mention, spent)| !spent && (mention.at..mention.end()).contains(&at));
-        !is_field && self.free(at).is_some_and(|token| !words::is_filler(token))
+        !is_field && self.free(at).is_some_and(|token| self.held[at] || !words::is_filler(token))
     }
 
     /// "Bank of America": a small word between two capitals.
@@ -372,6 +376,7 @@ impl<'a> Reading<'a> {
             }
             text.push_str(&token.text);
         }
+        let split = self.split(start, end);
         self.take(start, end - start);
         let before = start.checked_sub(1).map(|before| &self.tokens[before]);
         let negated = before.is_some_and(|token| token.is_any(&["not", "except", "without", "excluding"]));
@@ -385,7 +390,29 @@ impl<'a> Reading<'a> {
             self.field(mention.field).name.clone()
         });
         let quoted = self.tokens[start].kind == Kind::Quoted;
-        self.query.phrases.push(Phrase { text, field, negated, quoted });
+        self.query.phrases.push(Phrase { text, field, negated, quoted, split });
+    }
+
+    /// The choices between these places, and the words that are none.
+    fn split(&self, start: usize, end: usize) -> Option<(Vec<Condition>, String)> {
+        let mut conditions = Vec::new();
+        let mut rest: Vec<&str> = Vec::new();
+        let mut at = start;
+        while at < end {
+            let choice = self.choices_at(at, None).into_iter().find(|(_, _, length)| at + length <= end);
+            match choice {
+                Some((field, choice, length)) => {
+                    let field = self.field(field).clone();
+                    conditions.push(Condition { field, test: Test::Choices(vec![choice]), negated: false });
+                    at += length;
+                }
+                None => {
+                    rest.push(&self.tokens[at].text);
+                    at += 1;
+                }
+            }
+        }
+        (!conditions.is_empty()).then(|| (conditions, rest.join(" ")))
     }
 
     fn is_in_use(&self, name: &str) -> bool {

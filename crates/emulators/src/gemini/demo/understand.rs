@@ -1,6 +1,6 @@
 //! From a question to a query: the table is found, the question is read against it, and unknown words are looked up.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::agent::{Age, Agent, Halt, Plan, first_lines, say};
 use super::belt::{Role, Slot};
@@ -169,7 +169,7 @@ impl Agent<'_> {
     }
 
     /// Turns unknown words into conditions, where records are called so.
-    fn look_up(&self, mut query: Query, tables: &[TableRef]) -> Plan<Query> {
+    pub(super) fn look_up(&self, mut query: Query, tables: &[TableRef]) -> Plan<Query> {
         for phrase in std::mem::take(&mut query.phrases) {
             match self.look_up_one(&query.table, &phrase, tables)? {
                 Some((mut condition, note)) => {
@@ -190,7 +190,16 @@ impl Agent<'_> {
                             query.notes.extend(note);
                             query.shown.extend(phrase.field.filter(|_| query.goal == Goal::Records));
                         }
-                        None => query.troubles.push(format!("I do not know what \"{}\" is", phrase.text)),
+                        None => match phrase.split.clone() {
+                            Some((conditions, rest)) => {
+                                query.conditions.extend(conditions);
+                                if !rest.is_empty() {
+                                    query.phrases.push(Phrase { text: rest, split: None, ..phrase });
+                                    query = self.look_up(query, tables)?;
+                                }
+                            }
+                            None => query.troubles.push(format!("I do not know what \"{}\" is", phrase.text)),
+                        },
                     }
                 }
             }
@@ -307,7 +316,7 @@ impl Agent<'_> {
         let in_all = table
             .fields
             .iter()
-            .find(|field| !own.is_empty() && own.iter().all(|found| found.fields.contains(&field.name)));
+            .find(|field| !own.is_empty() && own.iter().all(|found| found.says(&field.name, &phrase.text)));
         Ok(in_all.and_then(|field| {
             let note = format!("I found \"{}\" in {}", phrase.text, field.name);
             condition(&field.name, Test::Contains(phrase.text.clone()))
@@ -409,8 +418,8 @@ struct Match {
     table: String,
     table_id: Option<String>,
     name: String,
-    /// In which the words were found.
-    fields: Vec<String>,
+    /// In which words were found, with their values.
+    fields: Map<String, Value>,
 }
 
 impl Match {
@@ -422,8 +431,13 @@ impl Match {
             table: text(entry, &["table", "table_name"]).or(within.map(str::to_owned)).unwrap_or_default(),
             table_id: text(entry, &["table_id", "tableId"]),
             name,
-            fields: fields.map(|fields| fields.keys().cloned().collect()).unwrap_or_default(),
+            fields: fields.cloned().unwrap_or_default(),
         })
+    }
+
+    /// Whether this field has the phrase as it is.
+    fn says(&self, field: &str, phrase: &str) -> bool {
+        self.fields.get(field).is_some_and(|value| fold(&super::answer::shown(value)).contains(&fold(phrase)))
     }
 
     /// Whether all of the words stand in its name.

@@ -347,13 +347,10 @@ pub(super) const FILLERS: &[&str] = &[
     "come",
     "could",
     "currently",
-    "data",
     "did",
     "do",
     "does",
     "each",
-    "entries",
-    "entry",
     "every",
     "exactly",
     "exist",
@@ -377,15 +374,12 @@ pub(super) const FILLERS: &[&str] = &[
     "into",
     "is",
     "it",
-    "items",
     "its",
     "just",
-    "kind",
     "kindly",
     "let",
     "like",
     "list",
-    "looking",
     "many",
     "me",
     "much",
@@ -428,8 +422,6 @@ pub(super) const FILLERS: &[&str] = &[
     "there",
     "these",
     "they",
-    "thing",
-    "things",
     "this",
     "those",
     "to",
@@ -437,8 +429,6 @@ pub(super) const FILLERS: &[&str] = &[
     "total",
     "up",
     "us",
-    "value",
-    "values",
     "want",
     "was",
     "we",
@@ -474,8 +464,6 @@ pub(super) const FILLERS: &[&str] = &[
     "okay",
     "right",
     "today's",
-    "work",
-    "working",
     "per",
     "across",
     "instead",
@@ -518,10 +506,38 @@ pub(super) const FILLERS: &[&str] = &[
     "aren",
 ];
 
+/// Words that say as little, unless the table has something of that name.
+const SOFT: &[&str] = &[
+    "data",
+    "entries",
+    "entry",
+    "item",
+    "items",
+    "kind",
+    "thing",
+    "things",
+    "value",
+    "values",
+    "work",
+    "working",
+    "works",
+    "current",
+    "looking",
+    "information",
+    "info",
+    "details",
+    "everything",
+];
+
+/// Whether a word is too common to be a name without a mark, such as a capital.
+pub(super) fn is_common(token: &Token) -> bool {
+    is_filler(token) && !SOFT.contains(&token.norm.as_str())
+}
+
 pub(super) fn is_filler(token: &Token) -> bool {
     match token.kind {
         Kind::Sign => true,
-        Kind::Word => FILLERS.contains(&token.norm.as_str()),
+        Kind::Word => FILLERS.contains(&token.norm.as_str()) || SOFT.contains(&token.norm.as_str()),
         _ => false,
     }
 }

@@ -518,15 +518,17 @@ impl Agent<'_> {
         let rest: Vec<Token> =
             tokens.iter().zip(used).filter(|(_, used)| !**used).map(|(token, _)| token.clone()).collect();
         let setting = Setting { tokens: &rest, table_mention: None, group_mention: None, today: self.today };
-        let query: Query = Reading::new(&setting, table).read(&setting);
-        let mut conditions: Vec<Condition> = query.conditions.clone();
-        for phrase in &query.phrases {
-            let Some(primary) = table.field(&table.primary) else { continue };
-            conditions.push(Condition {
-                field: primary.clone(),
-                test: super::filter::Test::Equals(phrase.text.clone()),
-                negated: false,
-            });
+        let read: Query = Reading::new(&setting, table).read(&setting);
+        let by_name = !read.phrases.is_empty();
+        // Names are looked up; one that no record has is said to be missing as what it was meant for.
+        let query = self.look_up(read.clone(), &[])?;
+        let mut conditions: Vec<Condition> = query.conditions;
+        if !query.troubles.is_empty() {
+            for phrase in &read.phrases {
+                let Some(primary) = table.field(&table.primary) else { continue };
+                let test = super::filter::Test::Equals(phrase.text.clone());
+                conditions.push(Condition { field: primary.clone(), test, negated: false });
+            }
         }
         let plural = place.is_some_and(|(at, length)| {
             tokens[at..at + length]
@@ -570,7 +572,7 @@ impl Agent<'_> {
         match records.len() {
             0 => say(format!("There are no records in {}{}.", table.name, in_words(&conditions))),
             1 => Ok(records),
-            count if says_all || query.phrases.is_empty() => {
+            count if says_all || !by_name => {
                 let _ = count;
                 Ok(records)
             }

@@ -9,7 +9,7 @@ fn cells(value: Value) -> Map<String, Value> {
 }
 
 /// 24 tasks, 4 people, 3 projects.
-fn studio() -> World {
+pub(super) fn studio() -> World {
     let record = |(n, value): (usize, Value)| (format!("rec{n:014}"), cells(value));
     let people = ["Ada Almeida", "Bruno Dubois", "Chloé Eze", "O'Neill, Iker"];
     let projects = ["Website relaunch", "Annual report", "Price list 2025"];
@@ -331,6 +331,9 @@ fn what_is_not_understood_is_said_and_no_number_is_invented() {
         let answer = studio().ask(question);
         assert!(!answer.chars().next().unwrap().is_ascii_digit(), "{question}\n{answer}");
     }
+    says("thanks a lot!", &["You are welcome."]);
+    says("no", &["I leave everything as it is"]);
+    says("yes", &["nothing that waits"]);
     says(
         "How many tasks are purple?",
         &["I do not know what \"purple\" is", "records of Tasks", "Fields of Tasks: Task, Status (To do"],
@@ -406,6 +409,16 @@ fn records_are_created_changed_and_deleted() {
             .all(|(_, task)| task["Status"] != "Blocked" || task["Priority"] == "Low")
     );
 
+    let answer = world.ask("set hours to 1 for all to do tasks of Annual report");
+    assert!(answer.starts_with("Changed ") && answer.contains(" in Tasks: Hours is now 1."), "{answer}");
+    let changed =
+        world.table("Tasks").records.iter().filter(|(_, task)| task.get("Hours") == Some(&json!(1)));
+    let changed: Vec<_> = changed
+        .filter(|(_, task)| task["Task"] != "Order pizza")
+        .map(|(_, task)| (has(task, "Project", "Annual report"), has(task, "Status", "To do")))
+        .filter(|both| *both != (false, false))
+        .collect();
+    assert!(!changed.is_empty() && changed.iter().all(|both| *both == (true, true)), "{changed:?}");
     let answer = world.ask("delete the task \"Order pizza\"");
     assert_eq!(answer, "Deleted \"Order pizza\" in Tasks.");
     assert_eq!(world.table("Tasks").records.len(), 24);

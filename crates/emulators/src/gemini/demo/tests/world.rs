@@ -21,6 +21,10 @@ pub(crate) struct World {
     pub(crate) page: usize,
     /// Asks before it deletes or changes, by a token.
     pub(crate) confirms: bool,
+    /// Tools have other names and other arguments, and nothing computes.
+    pub(crate) foreign: bool,
+    /// Results are texts where they are longer than this.
+    pub(crate) most_bytes: usize,
     /// Every call that was made.
     pub(crate) calls: Vec<(String, Map<String, Value>)>,
 }
@@ -66,7 +70,14 @@ pub(crate) struct Talk<'w> {
 
 impl World {
     pub(crate) fn new(tables: Vec<WorldTable>) -> Self {
-        Self { bases: vec![("Main".to_owned(), tables)], page: 100, confirms: false, calls: Vec::new() }
+        Self {
+            bases: vec![("Main".to_owned(), tables)],
+            page: 100,
+            confirms: false,
+            foreign: false,
+            most_bytes: usize::MAX,
+            calls: Vec::new(),
+        }
     }
 
     /// The answer to one question in a new conversation.
@@ -185,8 +196,8 @@ impl Talk<'_> {
         self.contents.push(json!({"role": "user", "parts": [{"text": question}]}));
         for step in 1..=25 {
             self.steps = step;
-            let body =
-                json!({"contents": self.contents, "tools": [{"functionDeclarations": declarations()}]});
+            let tools = if self.world.foreign { foreign_declarations() } else { declarations() };
+            let body = json!({"contents": self.contents, "tools": [{"functionDeclarations": tools}]});
             let prompt = Prompt::read(body.as_object().unwrap()).unwrap();
             let reply = demo::answer(&prompt, TODAY.parse().unwrap());
             let calls: Vec<_> = reply
@@ -212,7 +223,16 @@ impl Talk<'_> {
             let results: Vec<Value> = calls
                 .iter()
                 .map(|call| {
-                    let response = match self.world.run(&call.name, call.args.as_object().unwrap()) {
+                    let (name, args) = ours(&call.name, call.args.as_object().unwrap());
+                    let most_bytes = self.world.most_bytes;
+                    let response = match self.world.run(&name, &args) {
+                        Ok(value) if self.world.foreign && name == "list_records" => {
+                            // No word about whether that is all.
+                            json!({"result": value["records"]})
+                        }
+                        Ok(value) if value.to_string().len() > most_bytes => {
+                            json!({"output": as_text(&value)})
+                        }
                         Ok(value) => json!({"output": value}),
                         Err(problem) => json!({"error": problem}),
                     };
@@ -504,6 +524,80 @@ fn aggregate(tables: &[WorldTable], index: usize, args: &Map<String, Value>) -> 
         .map(|(key, cells)| Ok(json!({"group": key, "metrics": compute(cells)?})))
         .collect::<Result<_, String>>()?;
     Ok(json!({"rows": all.len(), "totals": compute(&all)?, "groups": groups, "complete": true}))
+}
+
+/// Calls of the foreign tools in our words.
+fn ours(name: &str, args: &Map<String, Value>) -> (String, Map<String, Value>) {
+    let name = match name {
+        "getBases" => "list_bases",
+        "getTables" => "list_tables",
+        "tableInfo" => "describe_table",
+        "queryRows" => "list_records",
+        other => other,
+    };
+    let args = args.iter().map(|(key, value)| {
+        let key = match key.as_str() {
+            "baseId" => "base",
+            "tableIdOrName" => "table",
+            "filterByFormula" => "filter",
+            "maxRecords" => "limit",
+            other => other,
+        };
+        (key.to_owned(), value.clone())
+    });
+    (name.to_owned(), args.collect())
+}
+
+fn foreign_declarations() -> Value {
+    let tool = |name: &str, arguments: &[&str]| {
+        let properties: Map<String, Value> =
+            arguments.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+        json!({"name": name, "parametersJsonSchema": {"type": "object", "properties": properties}})
+    };
+    json!([
+        tool("getBases", &[]),
+        tool("getTables", &["baseId"]),
+        tool("tableInfo", &["baseId", "tableIdOrName"]),
+        tool("queryRows", &["baseId", "tableIdOrName", "filterByFormula", "maxRecords"]),
+    ])
+}
+
+/// As our MCP server writes what is too long to be shown exactly.
+fn as_text(value: &Value) -> String {
+    let csv = |rows: Vec<Vec<String>>| rows.iter().map(|row| row.join(",")).collect::<Vec<_>>().join("\n");
+    if let Some(groups) = value["groups"].as_array() {
+        let labels = |entry: &Value| -> Vec<String> {
+            ["group", "metrics"]
+                .iter()
+                .flat_map(|part| entry[*part].as_object().unwrap().keys().cloned())
+                .collect()
+        };
+        let cells = |entry: &Value| -> Vec<String> {
+            let values = ["group", "metrics"]
+                .iter()
+                .flat_map(|part| entry[*part].as_object().unwrap().values().cloned());
+            values
+                .map(|value| {
+                    value["name"].as_str().or(value.as_str()).map_or(value.to_string(), str::to_owned)
+                })
+                .map(|text| if text == "null" { "(empty)".to_owned() } else { text })
+                .map(|text| if text.contains(',') { format!("\"{text}\"") } else { text })
+                .collect()
+        };
+        let rows = std::iter::once(labels(&groups[0])).chain(groups.iter().map(cells)).collect();
+        let (rows_read, count) = (&value["rows"], &value["totals"]["count"]);
+        return format!(
+            "\"T\" ({rows_read} records, all pages read), {} groups:\n{}\nOverall: count = {count}",
+            groups.len(),
+            csv(rows)
+        );
+    }
+    let records = value["records"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut rows = vec![vec!["id".to_owned(), "Task".to_owned()]];
+    rows.extend(records.iter().map(|record| {
+        vec![record["id"].as_str().unwrap().to_owned(), record["fields"]["Task"].as_str().unwrap().to_owned()]
+    }));
+    format!("\"T\": {} records, all there are\n{}", records.len(), csv(rows))
 }
 
 fn declarations() -> Value {
