@@ -20,7 +20,7 @@ use crate::prompt;
 use crate::runner::{Job, Running, Settings};
 use crate::sessions::{OpenSession, Sessions, no_such_session, session_of_call};
 use crate::state::AppState;
-use crate::turn::{Catalog, History, ToolKind};
+use crate::turn::{Catalog, ToolKind};
 use opening::{Ask, opening};
 
 /// How long a question of ours to a client without a session can be answered.
@@ -136,8 +136,7 @@ async fn session(
     let asked_for = request.approval.as_ref().map(|answer| answer.id.as_str());
     let said = conversation.last_answer.as_deref().and_then(approvals::id_in);
     if let Some(id) = asked_for.or(said) {
-        let is_meant = |history: &History| history.asking().is_some_and(|(_, pending)| pending.id == id);
-        match app.sessions.search(principal, since, is_meant).await? {
+        match app.sessions.asking(principal, since, id).await? {
             Some(session) => return Ok(Some(session)),
             None if asked_for.is_some() => return Err(opening::no_such_approval()),
             None => {}

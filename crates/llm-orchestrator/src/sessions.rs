@@ -25,6 +25,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_AT_ONCE: u32 = 500;
 /// Sessions that are looked through for one that a client without a session means.
 const SEARCH: u32 = 100;
+/// A question is followed by the end of its run and nothing else, as long as it waits.
+const TAIL: u32 = 4;
 
 /// The sessions of this service. Cheap to clone.
 #[derive(Clone)]
@@ -133,17 +135,26 @@ impl Sessions {
         }
     }
 
-    /// The caller's session of late for which `is_meant` holds, the latest first.
-    pub(crate) async fn search(
+    /// The caller's session of late whose latest run asked the user this question, which nobody has answered.
+    pub(crate) async fn asking(
         &self,
         owner: &Principal,
         since: SystemTime,
-        is_meant: impl Fn(&History) -> bool,
+        question: &str,
     ) -> Result<Option<SessionRecord>, ApiError> {
         let sessions = self.store.list(&owner.key_id, None, SEARCH).await?;
         for session in sessions.into_iter().filter(|session| session.updated_at >= since) {
-            let (history, _) = self.read(&session).await?;
-            if is_meant(&history) {
+            // Whole conversations may be large, and others than the one that is meant may be unreadable.
+            let after = session.last_seq.saturating_sub(TAIL.into());
+            let asks =
+                self.store.events(&session.id, after, TAIL).await?.into_iter().fold(false, |asks, event| {
+                    match Event::read(event) {
+                        Ok(Event::ApprovalRequested(event)) => event.approval.id == question,
+                        Ok(Event::ApprovalDecided(_)) => false,
+                        _ => asks,
+                    }
+                });
+            if asks {
                 return Ok(Some(session));
             }
         }

@@ -1,6 +1,7 @@
 //! Changes that need the user's word.
 
 use serde_json::{Value, json};
+use storage::{NewEvent, SessionStore as _};
 
 use crate::support::client::text_of;
 use crate::support::*;
@@ -85,6 +86,21 @@ async fn a_yes_to_another_question_of_the_clients_own_conversation_deletes_nothi
     ]);
     let done = chat.chat(json!({"session_id": "s1", "messages": messages})).await.ok();
     assert_eq!((done.text().as_str(), chat.tools.changes()), ("A joke.", 0));
+}
+
+#[tokio::test]
+async fn an_unreadable_session_hinders_no_approval_of_another() {
+    let chat = Orchestrator::start(json!([says("Hi."), delete(), says("Deleted.")])).await;
+    chat.ask_in("s1", "Hello").await.ok();
+    let asked = chat.ask("Delete it").await.ok();
+    let store = chat.store().await;
+    let last = store.find("s1").await.unwrap().unwrap().last_seq;
+    let event = NewEvent { kind: "of_another_version".to_owned(), body: Value::Null };
+    store.append("s1", last, &[event], &[]).await.unwrap();
+    let messages =
+        json!([{"role": "assistant", "content": asked.text()}, {"role": "user", "content": "yes"}]);
+    let done = chat.chat(json!({"messages": messages})).await.ok();
+    assert_eq!((done.text().as_str(), chat.tools.changes()), ("Deleted.", 1));
 }
 
 #[tokio::test]
