@@ -11,10 +11,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use llm_api::{Provider, ResponseFormat, Thinking, ToolChoice};
 use serde_json::Value;
-use service_kit::ApiError;
 use service_kit::auth::Principal;
 use service_kit::serve::Shutdown;
-use storage::UsageRecord;
+use service_kit::{ApiError, ErrorCode};
+use storage::{StorageError, UsageRecord};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -218,7 +218,12 @@ impl Driver {
                         let input = self.call_model(call, &events, &usage).await?;
                         self.advance(input, &mut queue);
                     } else {
-                        self.log.as_mut().ok_or_else(no_log)?.append(&events, &usage).await?;
+                        self.log
+                            .as_mut()
+                            .ok_or_else(no_log)?
+                            .append(&events, &usage)
+                            .await
+                            .map_err(not_recorded)?;
                     }
                 }
                 Some(Do::CallModel(call)) => {
@@ -389,7 +394,21 @@ impl Driver {
 
 /// After a failed record there is nothing more to be recorded.
 fn no_log() -> ApiError {
-    ApiError::new(service_kit::ErrorCode::Unavailable, "a store of this service does not answer")
+    ApiError::new(ErrorCode::Unavailable, "a store of this service does not answer")
+}
+
+/// Why what happened cannot be recorded, so that the run cannot go on.
+fn not_recorded(error: StorageError) -> ApiError {
+    let gone = |message: &'static str, code| {
+        ApiError::new(ErrorCode::Conflict, message).openai("conflict_error", code).retryable(false)
+    };
+    match error {
+        StorageError::Missing { .. } => {
+            gone("the session was deleted before its answer was there", "session_deleted")
+        }
+        StorageError::Conflict { .. } => gone("another process took this session over", "session_taken_over"),
+        error => error.into(),
+    }
 }
 
 /// Waits until the run has to end: the client left, somebody else took the session, or time is up. Each is told once.

@@ -7,7 +7,7 @@ use storage::UsageRecord;
 use tokio::time::Instant;
 use tracing::{Instrument as _, info_span};
 
-use super::{Driver, RunEvent, gone, no_log};
+use super::{Driver, RunEvent, gone, no_log, not_recorded};
 use crate::events::Event;
 use crate::prompt;
 use crate::stats;
@@ -79,11 +79,11 @@ impl Driver {
                 tokio::select! {
                     done = &mut recording, if recorded.is_none() => match done {
                         Ok(()) => recorded = Some(()),
-                        Err(error) => break Err(error.into()),
+                        Err(error) => break Err(not_recorded(error)),
                     },
                     input = &mut hearing => {
                         if recorded.is_none() {
-                            recording.await?;
+                            recording.await.map_err(not_recorded)?;
                         }
                         break Ok(input);
                     }

@@ -118,6 +118,26 @@ async fn a_conversation_that_was_brought_along_is_read_page_by_page_too() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_deleted_ends_its_run_with_a_word_about_it() {
+    let slow = json!({"reply": {"text": "Hi.", "delay_ms": 300}});
+    let chat = Orchestrator::start(json!([slow, says("New.")])).await;
+    let asks = chat.ask_in("s1", "Go");
+    let deletes = async {
+        let is_asked = async || chat.asked().len() == 1;
+        eventually("the model is asked", is_asked).await;
+        let delete =
+            async || chat.send(http::Method::DELETE, "/api/v1/sessions/s1", &[], None).await.status == 200;
+        eventually("it is deleted", delete).await;
+    };
+    let (answer, ()) = tokio::join!(asks, deletes);
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["error"]["code"], answer.header("x-should-retry")),
+        (409, &json!("session_deleted"), "false")
+    );
+    assert_eq!(chat.ask_in("s1", "Go").await.ok().text(), "New.");
+}
+
+#[tokio::test]
 async fn others_sessions_are_as_good_as_not_there() {
     let chat = Orchestrator::start(json!([{"times": "always", "reply": {"text": "ok"}}])).await;
     chat.ask_in("mine", "secret").await.ok();
