@@ -1,6 +1,8 @@
 //! Gateways that share Redis and Postgres, and what they do when one of those is gone.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -10,7 +12,7 @@ use service_kit::keys::ApiKey;
 use storage::{ApiKeyStore as _, PostgresStore};
 use test_servers::{Postgres, Redis};
 
-use crate::support::{BASE, Gateway, TABLE, free_emulator};
+use crate::support::{Act, BASE, Gateway, Scripted, TABLE, free_emulator};
 
 const RECORD: &str = "rec00000000000001";
 
@@ -154,6 +156,77 @@ async fn one_who_lost_redis_alone_makes_its_writes_known_when_it_is_back() {
     assert_eq!(name(&other).await.0, "unheard of", "told by the first read of the other");
 }
 
+/// Whatever Redis does meanwhile, a read that begins after a write was answered shows that write or a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_read_is_older_than_a_write_that_was_answered_before_it_through_either_gateway() {
+    let mut redis = Redis::start();
+    let (one, other) = pair(&redis).await;
+    let gateways = Arc::new([one, other]);
+    let (answered, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut work = tokio::task::JoinSet::new();
+    for reader in 0..6 {
+        let (gateways, answered, stop) = (gateways.clone(), answered.clone(), stop.clone());
+        work.spawn(async move {
+            let (mut hits, mut bypassed) = (0, 0);
+            while !stop.load(Ordering::SeqCst) {
+                let before = answered.load(Ordering::SeqCst);
+                let answer = gateways[reader % 2].get(&record()).await;
+                let seen = answer.json()["fields"]["N"].as_u64().unwrap();
+                assert!(seen >= before, "{seen} after {before}: {answer:?}");
+                hits += usize::from(answer.cache() == "hit");
+                bypassed += usize::from(answer.cache() == "fwd=bypass");
+            }
+            (hits, bypassed)
+        });
+    }
+    let writer = {
+        let (gateways, answered, stop) = (gateways.clone(), answered.clone(), stop.clone());
+        tokio::spawn(async move {
+            for n in 2_u64.. {
+                if stop.load(Ordering::SeqCst) {
+                    return n;
+                }
+                let body = json!({"fields": {"N": n}}).to_string();
+                let gateway = &gateways[usize::from(n % 3 == 0)];
+                let answer = gateway.send(Method::PATCH, &record(), &[], &body).await;
+                assert_eq!(answer.status, 200, "{answer:?}");
+                answered.store(n, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(3 + 7 * (n % 4))).await;
+            }
+            unreachable!("nobody writes so often")
+        })
+    };
+    // The servers are handled on a thread of their own: their calls block.
+    let redis = tokio::task::spawn_blocking(move || {
+        let pause = || std::thread::sleep(Duration::from_millis(700));
+        pause();
+        for _ in 0..2 {
+            redis.kill();
+            pause();
+            redis.restart();
+            pause();
+            redis.freeze();
+            pause();
+            redis.thaw();
+            pause();
+        }
+        redis
+    });
+    let redis = redis.await.unwrap();
+    command(&redis, &["FLUSHALL"]).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    stop.store(true, Ordering::SeqCst);
+    let writes = writer.await.unwrap();
+    let (mut hits, mut bypassed) = (0, 0);
+    while let Some(read) = work.join_next().await {
+        let (hit, past) = read.unwrap();
+        hits += hit;
+        bypassed += past;
+    }
+    println!("{writes} writes, {hits} hits, {bypassed} reads past the cache");
+    assert!(hits > 20 && bypassed > 20, "{hits} hits, {bypassed} past the cache: it did not come to that");
+}
+
 #[tokio::test]
 async fn a_flushed_redis_brings_nothing_old_back() {
     let redis = Redis::start();
@@ -166,6 +239,28 @@ async fn a_flushed_redis_brings_nothing_old_back() {
     assert_eq!(name(&one).await.0, "new");
     until_cached(&other).await;
     assert_eq!(name(&other).await.0, "new");
+}
+
+#[tokio::test]
+async fn a_pause_that_airtable_asks_of_one_gateway_holds_for_the_other() {
+    let too_many = r#"{"errors":[{"error":"RATE_LIMIT_REACHED","message":"m"}]}"#;
+    let upstream = Scripted::start(move |n, _| match n {
+        0 => Act::with(429, &[("retry-after", "3")], too_many),
+        _ => Act::json(200, "{}"),
+    })
+    .await;
+    let redis = Redis::start();
+    let url = redis.url();
+    let settings = [("REDIS_URL", url.as_str()), ("PACING", "on")];
+    let (one, other) =
+        tokio::join!(gateway(upstream.address, &settings), gateway(upstream.address, &settings));
+    let asked = tokio::spawn(async move { one.get(&record()).await });
+    upstream.wait_for(1).await;
+    let paused = Instant::now();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(other.get(&record()).await.status, 200);
+    assert!(paused.elapsed() >= Duration::from_millis(2_800), "sent after {:?}", paused.elapsed());
+    assert_eq!(asked.await.unwrap().status, 200, "it was sent again");
 }
 
 #[tokio::test]
