@@ -166,6 +166,8 @@ struct Call {
     emulated: bool,
     /// For the one who listens, since dropping this tells nothing.
     so_far: Arc<Mutex<SoFar>>,
+    /// Bytes, over all continuations.
+    received: usize,
     continuations: usize,
     phase: Phase,
     ready: VecDeque<StreamEvent>,
@@ -191,6 +193,7 @@ impl Call {
             answer: Answer::new(request.tools.iter().map(|tool| tool.name.clone()).collect()),
             emulated: false,
             so_far: Arc::default(),
+            received: 0,
             continuations: 0,
             phase: Phase::Send(body),
             ready: VecDeque::new(),
@@ -223,6 +226,12 @@ impl Call {
     async fn read(&mut self, mut body: Incoming, mut decoder: Box<Decoder>) -> Result<Phase, LlmError> {
         match send::next_bytes(&mut body, self.client.limits).await {
             Ok(Some(bytes)) => {
+                self.received += bytes.len();
+                if self.received > ANSWER_LIMIT {
+                    return Err(LlmError::Protocol {
+                        message: format!("it is longer than {ANSWER_LIMIT} bytes"),
+                    });
+                }
                 decoder.push(&bytes).map_err(|error| LlmError::Protocol { message: error.to_string() })?;
                 while let Some(event) = decoder.next_event() {
                     self.take(&event.data)?;

@@ -80,6 +80,14 @@ async fn a_cut_after_the_last_word_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_stream_without_end_is_given_up() {
+    let line = format!(": {}\n", "x".repeat(1 << 20));
+    let endless = unfinished((0..40).map(|_| line.as_bytes()));
+    let (_, reply) = streamed(endless.then(Then::Hang)).await;
+    assert!(matches!(reply.unwrap_err().cause(), LlmError::Protocol { .. }));
+}
+
+#[tokio::test]
 async fn silence_is_an_error_that_says_how_long() {
     let event = format!("data: {FIRST}\r\n\r\n");
     let nothing = Answer { pieces: vec![], then: Then::Hang };

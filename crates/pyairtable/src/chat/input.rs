@@ -158,3 +158,25 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn questions_are_remembered_for_their_owner_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("chat-history");
+        // As an earlier version, or a careless copy, may have left it.
+        std::fs::write(&path, "#V2\nfirst\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let mut editor = open(Some(&path)).unwrap();
+        editor.add_history_entry("second\nline").unwrap();
+        remember(&mut editor, Some(&path));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = open(Some(&path)).unwrap();
+        assert_eq!(again.history().iter().collect::<Vec<_>>(), ["first", "second\nline"]);
+    }
+}
