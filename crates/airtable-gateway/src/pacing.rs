@@ -8,6 +8,7 @@
 //! process keeps to its part of the limits. Whenever that changes, nobody is sent for a moment: what others sent just
 //! before is not known here.
 
+mod limits;
 mod replicas;
 mod schedule;
 
@@ -18,8 +19,9 @@ use storage::{SharedSlot, SharedSlots};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Duration, Instant};
 
+use limits::Limits;
 use replicas::{Mode, Refused, Replicas};
-use schedule::{Grant, Limits, Schedule, Ticket};
+use schedule::{Grant, Schedule, Ticket};
 
 /// The span over which Airtable counts.
 const WINDOW: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use storage::{SharedSlot, SharedSlots, StorageError, Take};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
-use super::schedule::{BASE_SLOTS, OWNER_SLOTS};
+use super::limits::{BASE_SLOTS, OWNER_SLOTS};
 use super::{Ask, Lane};
 
 /// Longest time between two looks: slots may come back unused, and Redis may come up.

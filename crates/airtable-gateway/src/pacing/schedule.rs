@@ -6,15 +6,8 @@ use std::sync::Arc;
 
 use tokio::time::{Duration, Instant};
 
+use super::limits::{Limits, OWNER_SLOTS, slots_of};
 use super::{Ask, Class, Lane};
-
-/// Requests that Airtable takes per second and base.
-///
-/// Source: <https://airtable.com/developers/web/api/rate-limits>
-pub(super) const BASE_SLOTS: usize = 5;
-
-/// Requests that Airtable takes per second from all tokens of one user. Same source.
-pub(super) const OWNER_SLOTS: usize = 50;
 
 /// Interactive grants in a row before one background waiter gets its turn.
 const INTERACTIVE_WEIGHT: u32 = 4;
@@ -44,43 +37,6 @@ pub(super) struct Schedule {
     /// Lanes and owners that were left when idle ones were last forgotten.
     left: usize,
     limits: Limits,
-}
-
-/// What of Airtable's limits is ours, and from when on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Between how many processes they are divided; at least 1.
-    share: usize,
-    /// Nobody is sent before; `None`: at once.
-    from: Option<Instant>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::shared_by(1)
-    }
-}
-
-impl Limits {
-    /// The part of one of so many processes.
-    pub(super) fn shared_by(processes: usize) -> Self {
-        Self { share: processes.max(1), from: None }
-    }
-
-    /// The same, from then on.
-    pub(super) fn from(self, from: Instant) -> Self {
-        Self { from: Some(from), ..self }
-    }
-
-    /// How much longer than Airtable counts a slot has to be kept: where there are more processes than slots, each has one
-    /// that it uses less often.
-    pub(super) fn stretch(&self, lane: &Lane) -> u32 {
-        u32::try_from(self.share.div_ceil(slots_of(lane))).unwrap_or(u32::MAX)
-    }
-
-    fn of(&self, slots: usize) -> usize {
-        (slots / self.share).max(1)
-    }
 }
 
 impl Schedule {
@@ -210,8 +166,8 @@ impl Schedule {
             _ => Duration::ZERO,
         };
         let waiting = queue.interactive.len + queue.background.len;
-        let each = queue.gate.slots.max(1) / self.limits.share.min(queue.gate.slots.max(1));
-        pause + Duration::from_secs((waiting / each.max(1)) as u64) * self.limits.stretch(lane)
+        let rounds = (waiting / self.limits.of(queue.gate.slots)) as u64;
+        pause + Duration::from_secs(rounds) * self.limits.stretch(lane)
     }
 
     /// Looks through all of them only when there are twice as many as the last time, so that it costs little per call.
@@ -300,10 +256,6 @@ impl Gate {
         };
         open && self.busy == 0 && self.cooling.iter().all(|Reverse(at)| *at <= now)
     }
-}
-
-fn slots_of(lane: &Lane) -> usize {
-    if matches!(lane, Lane::Base(_)) { BASE_SLOTS } else { OWNER_SLOTS }
 }
 
 /// Those who wait for one lane.
@@ -422,6 +374,7 @@ impl FairQueue {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::limits::BASE_SLOTS;
     use super::*;
 
     fn ask(base: &str, principal: &str, class: Class) -> Ask {
