@@ -65,37 +65,67 @@ pub(crate) async fn run(seed: Option<&Path>) -> anyhow::Result<ExitCode> {
     let stores = Stores::open(&services.gateway.stores, shutdown.clone())
         .await
         .with_context(|| format!("cannot open {place}"))?;
-    tokio::select! {
-        started = stores.started() => started?,
-        () = shutdown.requested() => return Ok(shutdown.exit_code()),
-    }
-    let key = local_key::ensure(&services.gateway.data_dir, &*stores.keys, SystemTime::now()).await?;
     services.share(&stores);
-
-    let banner = Banner {
-        gateway: gateway_at,
-        mcp: mcp_at,
-        chat: chat_at,
-        airtable_emulator: airtable.as_ref().map(|running| (running.address, sample.as_ref())),
-        gemini_emulator: gemini.as_ref().map(|running| running.address),
-        airtable: services.gateway.airtable.authority(),
-        model: (&services.chat.model, services.chat.gemini.authority()),
-        key: key.expose(),
-        key_file: &local_key::path_in(&services.gateway.data_dir),
-        program: &program(),
-    }
-    .to_string();
+    let data_dir = services.gateway.data_dir.clone();
+    let mint = async || local_key::ensure(&data_dir, &*stores.keys, SystemTime::now()).await;
+    // Embedded stores are there at once: then the key is too, before anything says that it is ready.
+    let early = tokio::select! {
+        biased;
+        started = stores.started() => {
+            started?;
+            Some(mint().await?)
+        }
+        () = std::future::ready(()) => None,
+    };
+    let airtable_host = services.gateway.airtable.authority().to_owned();
+    let (model, model_host) = (services.chat.model.clone(), services.chat.gemini.authority().to_owned());
     let Services { gateway, mcp, chat } = services;
     let gateway = start_gateway(gateway_listener, gateway).await?;
     let mcp = start_mcp(mcp_listener, mcp).await?;
     let chat = start_chat(chat_listener, chat).await?;
-    println!("{banner}");
+    let running = [Some(chat), Some(mcp), Some(gateway), gemini, airtable];
 
-    shutdown.requested().await;
-    for running in [Some(chat), Some(mcp), Some(gateway), gemini, airtable].into_iter().flatten() {
-        running.stop().await?;
+    // Stores elsewhere may take their time; meanwhile the services say of themselves that they are not ready.
+    let key = match early {
+        Some(key) => Some(key),
+        None => tokio::select! {
+            started = stores.started() => match started {
+                Ok(()) => Some(mint().await?),
+                Err(error) => {
+                    stop(running).await?;
+                    return Err(error.into());
+                }
+            },
+            () = shutdown.requested() => None,
+        },
+    };
+    if let Some(key) = key {
+        let [_, _, _, gemini, airtable] = &running;
+        let banner = Banner {
+            gateway: gateway_at,
+            mcp: mcp_at,
+            chat: chat_at,
+            airtable_emulator: airtable.as_ref().map(|running| (running.address, sample.as_ref())),
+            gemini_emulator: gemini.as_ref().map(|running| running.address),
+            airtable: &airtable_host,
+            model: (&model, &model_host),
+            key: key.expose(),
+            key_file: &local_key::path_in(&data_dir),
+            program: &program(),
+        };
+        println!("{banner}");
+        shutdown.requested().await;
     }
-    Ok(ExitCode::SUCCESS)
+    stop(running).await?;
+    Ok(shutdown.exit_code())
+}
+
+/// In the order in which they call each other.
+async fn stop(servers: [Option<Running>; 5]) -> anyhow::Result<()> {
+    for server in servers.into_iter().flatten() {
+        server.stop().await?;
+    }
+    Ok(())
 }
 
 async fn start_gateway(

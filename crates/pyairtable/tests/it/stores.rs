@@ -1,7 +1,8 @@
 //! The command over a configured Postgres and Redis.
 
 use crate::process::{Ports, ended, only_key, pyairtable, signal, until_ready};
-use crate::support::client::Client;
+use crate::support::client::{Call, Client};
+use crate::support::eventually;
 use tempfile::TempDir;
 use test_servers::{Postgres, Redis};
 
@@ -50,4 +51,26 @@ async fn keys_live_in_the_configured_database_and_every_tool_finds_them_there() 
     Client::new(ports.gateway, &early).get("/v0/meta/bases").await.ok();
     signal(&child, "-TERM");
     assert_eq!(ended(child).await.status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_database_is_waited_for_the_services_say_that_they_live_and_are_not_ready() {
+    let mut postgres = Postgres::start();
+    postgres.stop();
+    let (folder, ports) = (TempDir::new().unwrap(), Ports::free());
+    let settings = [ports.settings(), vec![("DATABASE_URL", postgres.url())]].concat();
+    let child = pyairtable(folder.path(), &["up"], &settings).spawn().unwrap();
+    for address in [ports.gateway, ports.mcp, ports.chat] {
+        let client = Client::new(address, "");
+        let health =
+            eventually("health", || async { client.try_send(Call::get("/health")).await.ok() }).await;
+        assert_eq!(health.status, 200);
+        assert_eq!(client.get("/ready").await.status, 503);
+    }
+    postgres.restart();
+    until_ready(&ports).await;
+    signal(&child, "-TERM");
+    let done = ended(child).await;
+    assert_eq!(done.status.code(), Some(0));
+    only_key(&String::from_utf8_lossy(&done.stdout));
 }
