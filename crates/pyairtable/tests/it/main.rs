@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
+mod apart;
 mod bad_luck;
 mod chat;
 mod chat_scripted;
@@ -18,4 +19,5 @@ mod stores;
 mod support;
 mod tools_truth;
 mod tools_writes;
+mod trace;
 mod twins;
