@@ -52,14 +52,10 @@ pub(super) async fn search_records(context: &Context, arguments: &Arguments) -> 
     }
     let limit = usize::try_from(arguments.integer("limit").unwrap_or(LIMIT)).unwrap_or(1);
 
+    // Every table is searched, however much the first ones have: what is looked for may be the name of a record of the last,
+    // and the others merely link to it.
     let mut hits: Vec<Hits<'_>> = Vec::new();
-    let mut found = 0;
-    let mut left_out: Vec<&str> = Vec::new();
     for (at, table) in tables.iter().enumerate() {
-        if found >= limit {
-            left_out = tables[at..].iter().map(|table| table.name.as_str()).collect();
-            break;
-        }
         let fields: Vec<&Field> = match within[..] {
             [] => table.fields.iter().filter(|field| is_searched(field, &words)).collect(),
             _ => within.iter().map(|name| table.field(name)).collect::<Result<_, _>>()?,
@@ -67,15 +63,14 @@ pub(super) async fn search_records(context: &Context, arguments: &Arguments) -> 
         if fields.is_empty() {
             continue;
         }
-        let share = in_table(context, &base, &schema, table, fields, &words, limit - found).await?;
-        found += share.records.len();
+        let share = in_table(context, &base, &schema, table, fields, &words, limit).await?;
         hits.push(share);
         context
             .progress
             .report(at + 1, Some(tables.len()), format!("searched {}", quoted(&table.name)))
             .await;
     }
-    Ok(answer(&words, &hits, &left_out, Format::of(arguments.text("format"))))
+    Ok(answer(&words, &hits, limit, Format::of(arguments.text("format"))))
 }
 
 async fn in_table<'t>(
@@ -116,41 +111,46 @@ async fn in_table<'t>(
     Ok(Hits { table, fields, records, names, has_more })
 }
 
-fn answer(words: &[String], hits: &[Hits<'_>], left_out: &[&str], format: Format) -> Output {
-    let is_complete = left_out.is_empty() && hits.iter().all(|hits| !hits.has_more);
-    let found: usize = hits.iter().map(|hits| hits.records.len()).sum();
+/// Records that are called so come first, then those that have the words elsewhere, each in the order of the tables.
+fn answer(words: &[String], hits: &[Hits<'_>], limit: usize, format: Format) -> Output {
+    let mut found: Vec<(&Hits<'_>, &Record)> =
+        hits.iter().flat_map(|share| share.records.iter().map(move |record| (share, record))).collect();
+    found.sort_by_cached_key(|(share, record)| {
+        let name = name_of(record, share).to_lowercase();
+        !words.iter().all(|word| name.contains(word))
+    });
+    let is_complete = found.len() <= limit && hits.iter().all(|hits| !hits.has_more);
+    found.truncate(limit);
+    let count = found.len();
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut structured: Vec<Value> = Vec::new();
-    for share in hits {
-        for record in &share.records {
-            let matched: Vec<(&Field, String)> = share
-                .fields
-                .iter()
-                .filter_map(|field| Some((*field, snippet(field, record, share, words)?)))
-                .collect();
-            let name = name_of(record, share);
-            let shown: Vec<String> =
-                matched.iter().map(|(field, snippet)| format!("{}: {snippet}", field.name)).collect();
-            rows.push(vec![share.table.name.clone(), record.id.to_string(), name.clone(), shown.join(" | ")]);
-            let fields: Map<String, Value> = matched
-                .iter()
-                .filter_map(|(field, _)| {
-                    let cell = record.fields.get(&field.name)?.clone();
-                    Some((field.name.clone(), cells::structured(field, cell, &share.names)))
-                })
-                .collect();
-            structured.push(json!({
-                "table": share.table.name, "table_id": share.table.id, "id": record.id, "name": name, "fields": fields,
-            }));
-        }
+    for (share, record) in found {
+        let matched: Vec<(&Field, String)> = share
+            .fields
+            .iter()
+            .filter_map(|field| Some((*field, snippet(field, record, share, words)?)))
+            .collect();
+        let name = name_of(record, share);
+        let shown: Vec<String> =
+            matched.iter().map(|(field, snippet)| format!("{}: {snippet}", field.name)).collect();
+        rows.push(vec![share.table.name.clone(), record.id.to_string(), name.clone(), shown.join(" | ")]);
+        let fields: Map<String, Value> = matched
+            .iter()
+            .filter_map(|(field, _)| {
+                let cell = record.fields.get(&field.name)?.clone();
+                Some((field.name.clone(), cells::structured(field, cell, &share.names)))
+            })
+            .collect();
+        structured.push(json!({
+            "table": share.table.name, "table_id": share.table.id, "id": record.id, "name": name, "fields": fields,
+        }));
     }
     let json = |at: usize| super::list::fitted(structured[at].clone()).0;
     let rendered = render::rows(format, &["table", "id", "name", "match"], &rows, json, TEXT_LIMIT);
-    let has_more = rendered.rows < rows.len() || hits.iter().any(|hits| hits.has_more);
-    let is_complete = is_complete && !has_more;
-    let mut text = match (found, is_complete) {
+    let is_complete = is_complete && rendered.rows == rows.len();
+    let mut text = match (count, is_complete) {
         (0, _) => format!("No record has {}", in_words(words)),
-        (_, true) => format!("{} with {}, all there are", counted(found, "record"), in_words(words)),
+        (_, true) => format!("{} with {}, all there are", counted(count, "record"), in_words(words)),
         (_, false) => format!(
             "the first {} with {}; there {} more: add words, name a table, or raise limit",
             counted(rendered.rows, "record"),
@@ -174,9 +174,6 @@ fn answer(words: &[String], hits: &[Hits<'_>], left_out: &[&str], format: Format
         })
         .collect();
     text.push_str(&searched.join("; "));
-    if !left_out.is_empty() {
-        text.push_str(&format!(". Not searched: {}", listed(left_out.iter().copied())));
-    }
     let searched: Vec<Value> = hits
         .iter()
         .map(|hits| {

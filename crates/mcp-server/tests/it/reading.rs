@@ -215,7 +215,17 @@ async fn a_search_that_stops_early_says_so() {
     let result = server.ok("search_records", json!({"base": BASE, "query": "auftrag", "limit": 10})).await;
     assert_eq!((result["matches"].as_array().unwrap().len(), &result["complete"]), (10, &json!(false)));
     let text = server.text("search_records", json!({"base": BASE, "query": "auftrag", "limit": 10})).await;
-    assert!(text.contains("there are more") && text.contains("Not searched: \"Leute\""), "{text}");
+    assert!(text.contains("there are more") && text.contains("\"Leute\""), "{text}");
+}
+
+#[tokio::test]
+async fn records_that_are_called_so_come_before_those_that_link_to_them() {
+    // Many jobs of the first table have this person.
+    let server = World::new(200, 2).server().await;
+    let result = server.ok("search_records", json!({"base": BASE, "query": "person 1", "limit": 5})).await;
+    let first = &result["matches"][0];
+    assert_eq!((&first["table"], &first["id"]), (&json!("Leute"), &json!(person_id(1))), "{result}");
+    assert_eq!(result["matches"][1]["table"], json!(JOBS));
 }
 
 #[tokio::test]
