@@ -92,8 +92,12 @@ impl Agent<'_> {
         if let Some(text) = self.search(&tokens)? {
             return Ok(text);
         }
-        match self.understand()? {
-            Some(query) => self.carry_out(&query),
+        if let Some(query) = self.understand()? {
+            return self.carry_out(&query);
+        }
+        // "Find late tasks" is a list, and was one above; "find Ada" can only be words to look for.
+        match self.find(&tokens)? {
+            Some(text) => Ok(text),
             None => self.lost(&tokens),
         }
     }
@@ -282,16 +286,26 @@ impl Agent<'_> {
         agent::say(format!("I could not read {id}: {}", agent::first_lines(&problem)))
     }
 
-    /// "search for X"
+    /// "search for X", "find anything about X"
     fn search(&self, tokens: &[Token]) -> Plan<Option<String>> {
-        let Some(tool) = self.belt.get(Role::Search) else { return Ok(None) };
         let searches = |token: &Token| token.is_any(&["search", "mentioning", "mention", "mentions"]);
         let starts = tokens.iter().position(searches).or_else(|| {
             let finds =
                 tokens.iter().take(3).any(|token| token.is_any(&["find", "look", "anything", "everything"]));
             tokens.iter().position(|token| token.is("about")).filter(|_| finds)
         });
-        let Some(at) = starts else { return Ok(None) };
+        self.search_behind(tokens, starts)
+    }
+
+    /// "find X", where nothing else is understood of it
+    fn find(&self, tokens: &[Token]) -> Plan<Option<String>> {
+        let starts = tokens.iter().position(|token| token.is_any(&["find", "locate", "look"]));
+        self.search_behind(tokens, starts)
+    }
+
+    /// Searches for the words behind this one.
+    fn search_behind(&self, tokens: &[Token], at: Option<usize>) -> Plan<Option<String>> {
+        let (Some(tool), Some(at)) = (self.belt.get(Role::Search), at) else { return Ok(None) };
         let rest: Vec<&Token> = tokens[at + 1..].iter().collect();
         let quoted: Vec<&str> = rest
             .iter()

@@ -152,10 +152,9 @@ fn answer(words: &[String], hits: &[Hits<'_>], limit: usize, format: Format) -> 
         (0, _) => format!("No record has {}", in_words(words)),
         (_, true) => format!("{} with {}, all there are", counted(count, "record"), in_words(words)),
         (_, false) => format!(
-            "the first {} with {}; there {} more: add words, name a table, or raise limit",
+            "the first {} with {}; there are more: add words, name a table, or raise limit",
             counted(rendered.rows, "record"),
-            in_words(words),
-            if has_more { "are" } else { "may be" }
+            in_words(words)
         ),
     };
     if rendered.rows > 0 {

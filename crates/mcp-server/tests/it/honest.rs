@@ -73,13 +73,17 @@ async fn a_record_that_goes_while_a_page_is_read_in_parts_takes_no_other_with_it
 }
 
 #[tokio::test]
-async fn a_search_that_did_not_look_everywhere_claims_nothing_about_the_rest() {
+async fn a_search_knows_whether_there_is_more_in_any_table() {
     let server = World::new(3, 3).server().await;
     let search = |limit: usize| json!({"base": BASE, "query": "Auftrag", "limit": limit});
-    let some = server.text("search_records", search(2)).await;
-    assert!(some.contains("there are more"), "{some}");
-    let full = server.text("search_records", search(3)).await;
-    assert!(full.contains("there may be more") && full.contains("Not searched: \"Leute\""), "{full}");
+    for limit in [2, 3] {
+        let some = server.text("search_records", search(limit)).await;
+        assert!(some.contains("there are more") && some.contains("\"Leute\" ("), "{some}");
+    }
+    let all = server.ok("search_records", search(100)).await;
+    let people = all["matches"].as_array().unwrap().iter().filter(|found| found["table"] == "Leute").count();
+    assert!(people > 0, "people link to jobs that are called so: {all}");
+    assert_eq!(all["complete"], true);
 }
 
 #[tokio::test]

@@ -380,7 +380,11 @@ impl Reading<'_> {
             Kind::Number(count) if count.fract() == 0.0 && count >= 1.0 => Some((at + 1, count as usize)),
             _ => None,
         });
-        if !self.query.groups.is_empty() && !counts && count_before.or(count_behind).is_none() {
+        if !self.query.groups.is_empty()
+            && !counts
+            && count_before.or(count_behind).is_none()
+            && !self.is_of_each_group(at)
+        {
             // "which person has the most tasks", "the project with the highest total budget"
             self.query.extreme = Some(largest);
             self.take(at, 1);
@@ -437,6 +441,19 @@ impl Reading<'_> {
             None if !is_order => self.query.limit = Some(1),
             None => {}
         }
+    }
+
+    /// "the highest budget by team": a value of each group, and not the group that has the most of something.
+    fn is_of_each_group(&self, at: usize) -> bool {
+        let number = self.mentions.iter().enumerate().find(|(index, mention)| {
+            !self.spent[*index] && mention.at > at && self.field(mention.field).may_be_number()
+        });
+        let is_grouped_behind = |from: usize| {
+            self.tokens[from..].iter().any(|token| token.is_any(&["by", "per", "each", "every"]))
+        };
+        number.is_some_and(|(_, mention)| {
+            self.between_is_plain(at + 1, mention.at) && is_grouped_behind(mention.end())
+        })
     }
 
     /// "which project has the highest budget", "show the largest project": records, not a value.

@@ -240,6 +240,9 @@ fn numbers_are_computed_and_grouped() {
         ],
     );
     says("What is the highest budget?", &["Highest Budget in Projects: 10000"]);
+    // Day rates are 300, 350, 400, 450, of two teams in turn.
+    says("What is the highest day rate of people by team?", &["- Engineering: 450", "- Design: 400"]);
+    says("lowest day rate of people per team", &["- Engineering: 350", "- Design: 300"]);
     says("total budget of active projects", &["Total Budget in Projects where Status is Active: 15000"]);
     says("How much budget do all projects have?", &["Total Budget in Projects: 22500"]);
     says("average and total budget", &["Average Budget: 7500", "Total Budget: 22500"]);
@@ -318,6 +321,7 @@ fn the_schema_is_told() {
     says("hello", &["Ask me about your bases"]);
     says("what can you do?", &["Ask me about your bases"]);
     says("search for glossary", &["6 records with \"glossary\"", "- Review the glossary (Tasks)"]);
+    says("find glossary", &["6 records with \"glossary\"", "- Review the glossary (Tasks)"]);
 }
 
 #[test]
