@@ -5,6 +5,7 @@
 mod apart;
 mod bad_luck;
 mod chat;
+mod chat_demo;
 mod chat_scripted;
 mod chat_trouble;
 mod corpus;
