@@ -1,12 +1,16 @@
 //! The demo model: fixed rules instead of a model. It plans over whatever tools were declared, looks up bases, tables and
 //! fields before it asks for anything, and says only what a tool has said.
 
+mod about;
 mod agent;
+mod alone;
 mod answer;
+mod assign;
 mod belt;
 mod conditions;
 mod csv;
 mod dates;
+mod figures;
 mod filter;
 mod generic;
 mod memory;
@@ -20,13 +24,10 @@ mod words;
 mod writes;
 
 use jiff::civil::Date;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use self::agent::{Agent, Halt, Plan};
-use self::answer::offer;
-use self::belt::{Role, Slot};
-use self::schema::{Base, TableRef};
-use self::subject::subject;
+use self::belt::Role;
 use self::words::{Token, tokens};
 use super::echo;
 use super::prompt::{self, Prompt};
@@ -86,6 +87,9 @@ impl Agent<'_> {
         if let Some(text) = self.about_schema(&tokens)? {
             return Ok(text);
         }
+        if let Some(text) = self.size_of_tables(&tokens)? {
+            return Ok(text);
+        }
         if let Some(text) = self.by_id(&tokens)? {
             return Ok(text);
         }
@@ -100,267 +104,6 @@ impl Agent<'_> {
             Some(text) => Ok(text),
             None => self.lost(&tokens),
         }
-    }
-
-    /// Bases, tables, fields, choices.
-    fn about_schema(&self, tokens: &[Token]) -> Plan<Option<String>> {
-        let says = |words: &[&str]| tokens.iter().any(|token| token.is_any(words));
-        let asks = says(&[
-            "list", "show", "what", "which", "describe", "display", "tell", "my", "all", "explain", "are",
-            "name", "names", "give",
-        ]);
-        let plain =
-            |words: &[&str]| tokens.iter().all(|token| words::is_filler(token) || token.is_any(words));
-        if says(&["bases", "databases", "base"])
-            && asks
-            && plain(&[
-                "bases",
-                "databases",
-                "base",
-                "airtable",
-                "available",
-                "names",
-                "name",
-                "describe",
-                "access",
-                "reach",
-            ])
-            && !says(&["tables", "table"])
-        {
-            return self.list_bases().map(Some);
-        }
-        if says(&["tables"]) && asks {
-            let base = self.base(tokens)?;
-            let named = base.as_ref().map(|base| words::name_words(&base.name)).unwrap_or_default();
-            let rest = tokens.iter().all(|token| {
-                words::is_filler(token)
-                    || named.contains(&token.norm)
-                    || token.is_any(&[
-                        "tables",
-                        "available",
-                        "names",
-                        "name",
-                        "exist",
-                        "describe",
-                        "structure",
-                    ])
-                    || base
-                        .as_ref()
-                        .is_some_and(|base| token.text == base.id || token.kind == words::Kind::Quoted)
-            });
-            if rest {
-                let tables = self.tables(base.as_ref())?;
-                let names: Vec<String> = tables.iter().map(|table| format!("- {}", table.name)).collect();
-                let place = base.map_or_else(String::new, |base| format!(" in {}", base.name));
-                return Ok(Some(format!(
-                    "There {} {} table{}{place}:\n{}",
-                    if names.len() == 1 { "is" } else { "are" },
-                    names.len(),
-                    if names.len() == 1 { "" } else { "s" },
-                    names.join("\n")
-                )));
-            }
-        }
-        let describes = tokens.first().is_some_and(|token| token.is_any(&["describe", "explain"]))
-            || says(&["schema", "structure", "fields", "columns"]) && asks
-            || says(&["choices", "options"]);
-        if !describes {
-            return Ok(None);
-        }
-        let base = self.base(tokens)?;
-        let tables = self.tables(base.as_ref())?;
-        let Some(named) = subject(tokens, &tables).main else {
-            if says(&["schema", "structure"]) || tokens.first().is_some_and(|token| token.is("describe")) {
-                let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-                return Ok(Some(format!(
-                    "The tables are {}. Ask me to describe one of them.",
-                    names.join(", ")
-                )));
-            }
-            if says(&["choices", "options"]) {
-                return self.choices(tokens, base.as_ref(), &tables, &tables);
-            }
-            return Ok(None);
-        };
-        let wanted = [tables[named.table].clone()];
-        if says(&["choices", "options"]) {
-            return self.choices(tokens, base.as_ref(), &tables, &wanted);
-        }
-        let Some(table) = self.described(base.as_ref(), &tables, &wanted)?.into_iter().next() else {
-            return Ok(None);
-        };
-        let lines: Vec<String> = table
-            .fields
-            .iter()
-            .map(|field| {
-                let mut line = format!("- {}: {}", field.name, field.kind_in_words());
-                if !field.choices.is_empty() {
-                    line.push_str(&format!(" ({})", field.choices.join(", ")));
-                }
-                if let Some((_, linked)) = field.links_to.as_ref().filter(|(_, name)| !name.is_empty()) {
-                    line.push_str(&format!(" to {linked}"));
-                }
-                line
-            })
-            .collect();
-        Ok(Some(format!(
-            "{} has {} fields, and its records are called by {}:\n{}",
-            table.name,
-            table.fields.len(),
-            table.primary,
-            lines.join("\n")
-        )))
-    }
-
-    fn choices(
-        &self,
-        tokens: &[Token],
-        base: Option<&Base>,
-        all: &[TableRef],
-        wanted: &[TableRef],
-    ) -> Plan<Option<String>> {
-        let described = self.described(base, all, wanted)?;
-        let mut lines = Vec::new();
-        for table in &described {
-            for field in table.fields.iter().filter(|field| !field.choices.is_empty()) {
-                if (0..tokens.len()).any(|at| words::name_at(tokens, at, field.words()).is_some()) {
-                    lines.push(format!("{} in {}: {}.", field.name, table.name, field.choices.join(", ")));
-                }
-            }
-        }
-        if lines.is_empty() {
-            return Ok(described
-                .first()
-                .filter(|_| described.len() == 1)
-                .map(|table| offer(table).trim().to_owned()));
-        }
-        Ok(Some(lines.join("\n")))
-    }
-
-    fn list_bases(&self) -> Plan<String> {
-        let tool = self.tool(Role::ListBases)?;
-        let result = self.call(tool, Map::new(), agent::Age::Any, "I look at which bases there are.")?;
-        let bases = Base::all(&result);
-        if bases.is_empty() {
-            return Ok("I reach no base.".to_owned());
-        }
-        let lines: Vec<String> = bases.iter().map(|base| format!("- {} ({})", base.name, base.id)).collect();
-        Ok(format!(
-            "There {} {} base{}:\n{}",
-            if lines.len() == 1 { "is" } else { "are" },
-            lines.len(),
-            if lines.len() == 1 { "" } else { "s" },
-            lines.join("\n")
-        ))
-    }
-
-    /// "show me rec…"
-    fn by_id(&self, tokens: &[Token]) -> Plan<Option<String>> {
-        let id = tokens
-            .iter()
-            .find(|token| token.text.len() == 17 && token.text.starts_with("rec"))
-            .map(|token| token.text.clone());
-        let (Some(id), Some(get)) = (id, self.belt.get(Role::GetRecord)) else { return Ok(None) };
-        let base = self.base(tokens)?;
-        let tables = self.tables(base.as_ref())?;
-        let wanted: Vec<TableRef> = match subject(tokens, &tables).main {
-            Some(named) => vec![tables[named.table].clone()],
-            None => tables.clone(),
-        };
-        let described = self.described(base.as_ref(), &tables, &wanted)?;
-        let calls = described
-            .iter()
-            .map(|table| {
-                let mut given = self.place(table);
-                given.push((Slot::RecordId, json!(id)));
-                (get, get.arguments(given))
-            })
-            .collect();
-        let results = self.together(calls, agent::Age::Fresh, "I read that record.")?;
-        for (result, table) in results.iter().zip(&described) {
-            if let Ok(result) = result {
-                return Ok(Some(answer::whole_record(result.get("record").unwrap_or(result), table)));
-            }
-        }
-        let problem = results.into_iter().find_map(Result::err).unwrap_or_default();
-        agent::say(format!("I could not read {id}: {}", agent::first_lines(&problem)))
-    }
-
-    /// "search for X", "find anything about X"
-    fn search(&self, tokens: &[Token]) -> Plan<Option<String>> {
-        let searches = |token: &Token| token.is_any(&["search", "mentioning", "mention", "mentions"]);
-        let starts = tokens.iter().position(searches).or_else(|| {
-            let finds =
-                tokens.iter().take(3).any(|token| token.is_any(&["find", "look", "anything", "everything"]));
-            tokens.iter().position(|token| token.is("about")).filter(|_| finds)
-        });
-        self.search_behind(tokens, starts)
-    }
-
-    /// "find X", where nothing else is understood of it
-    fn find(&self, tokens: &[Token]) -> Plan<Option<String>> {
-        let starts = tokens.iter().position(|token| token.is_any(&["find", "locate", "look"]));
-        self.search_behind(tokens, starts)
-    }
-
-    /// Searches for the words behind this one.
-    fn search_behind(&self, tokens: &[Token], at: Option<usize>) -> Plan<Option<String>> {
-        let (Some(tool), Some(at)) = (self.belt.get(Role::Search), at) else { return Ok(None) };
-        let rest: Vec<&Token> = tokens[at + 1..].iter().collect();
-        let quoted: Vec<&str> = rest
-            .iter()
-            .filter(|token| token.kind == words::Kind::Quoted)
-            .map(|token| token.text.as_str())
-            .collect();
-        let base = self.base(tokens)?;
-        let tables = self.tables(base.as_ref())?;
-        let named = subject(tokens, &tables).main;
-        let in_name =
-            |at: usize| named.as_ref().is_some_and(|named| (named.at..named.at + named.length).contains(&at));
-        let words: Vec<&str> = if quoted.is_empty() {
-            (at + 1..tokens.len())
-                .filter(|place| !in_name(*place) && !words::is_filler(&tokens[*place]))
-                .map(|place| tokens[place].text.as_str())
-                .collect()
-        } else {
-            quoted
-        };
-        if words.is_empty() {
-            return agent::say("What do you want me to search for? For example: search for \"budget\".");
-        }
-        let query = words.join(" ");
-        let mut given = vec![(Slot::Query, json!(query))];
-        given.extend(base.as_ref().map(|base| (Slot::Base, json!(base.id))));
-        given.extend(named.map(|named| (Slot::Table, json!(tables[named.table].name))));
-        let result =
-            self.call(tool, tool.arguments(given), agent::Age::Fresh, "I search for these words.")?;
-        let matches: Vec<&Value> = schema::list(&result, &["matches", "results", "records"]).collect();
-        if matches.is_empty() {
-            return Ok(Some(format!("No record has \"{query}\".")));
-        }
-        let lines: Vec<String> = matches
-            .iter()
-            .take(30)
-            .map(|entry| {
-                let name =
-                    schema::text(entry, &["name", "title"]).unwrap_or_else(|| "(without a name)".to_owned());
-                let table = schema::text(entry, &["table", "table_name"])
-                    .map(|table| format!(" ({table})"))
-                    .unwrap_or_default();
-                format!("- {name}{table}")
-            })
-            .collect();
-        let more = if result.get("complete") == Some(&Value::Bool(false)) || matches.len() > 30 {
-            "; there are more"
-        } else {
-            ""
-        };
-        Ok(Some(format!(
-            "{} record{} with \"{query}\"{more}:\n{}",
-            lines.len(),
-            if lines.len() == 1 { "" } else { "s" },
-            lines.join("\n")
-        )))
     }
 
     /// Nothing fits: what there is.

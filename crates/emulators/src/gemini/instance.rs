@@ -164,4 +164,22 @@ mod tests {
         assert_eq!(value["tags"], json!(["I a", "I a"]));
         assert!(value["next"].is_object());
     }
+
+    #[test]
+    fn what_is_built_is_valid_by_its_schema() {
+        for schema in [
+            json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 3, "maximum": 5}}, "required": ["a"], "additionalProperties": false}),
+            json!({"type": "array", "items": {"type": "string", "minLength": 30, "maxLength": 40}, "minItems": 3, "maxItems": 3}),
+            json!({"type": "array", "prefixItems": [{"type": "boolean"}, {"type": "number", "exclusiveMinimum": 1.5}], "items": false}),
+            json!({"anyOf": [{"type": "object", "properties": {"kind": {"const": "x"}}, "required": ["kind"]}, {"type": "null"}]}),
+            json!({"type": ["string", "null"], "format": "date"}),
+            json!({"type": "number", "maximum": -0.5}),
+            json!({"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "object", "required": ["name", "children"], "properties": {
+                "name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}}}),
+        ] {
+            let value = instance(&schema, "some text");
+            let validator = jsonschema::validator_for(&schema).unwrap();
+            assert!(validator.is_valid(&value), "{schema}\n{value}");
+        }
+    }
 }

@@ -316,10 +316,8 @@ fn named_base<'b>(bases: &'b [Base], tokens: &[Token]) -> Option<&'b Base> {
     let by_id = |base: &&Base| tokens.iter().any(|token| token.text == base.id);
     let whole = |base: &&Base| says(&name_words(&base.name));
     let part = |base: &&Base| {
-        let words: Vec<String> = name_words(&base.name)
-            .into_iter()
-            .filter(|word| !words::FILLERS.contains(&word.as_str()))
-            .collect();
+        let words: Vec<String> =
+            name_words(&base.name).into_iter().filter(|word| !words::is_filler_word(word)).collect();
         words.iter().any(|word| says(std::slice::from_ref(word)))
     };
     let only = |fits: &dyn Fn(&&Base) -> bool| {

@@ -85,6 +85,18 @@ impl Reading<'_> {
         if let Some((at, _)) = setting.group_mention {
             self.group_by(at);
         }
+        // "which team has the most people"
+        let asked = self.tokens.iter().position(|token| token.is_any(&["which", "what"]));
+        let most = self.tokens.iter().rposition(|token| token.is_any(&["most", "fewest", "least"]));
+        if let (Some(asked), Some(most), Some((table, _))) = (asked, most, self.table_mention)
+            && asked + 1 < most
+            && table > most
+            && !self.tokens[most - 1].is("at")
+            && let Some((_, mention)) = self.mention_at(asked + 1)
+            && !self.field(mention.field).may_be_number()
+        {
+            self.group_by(asked + 1);
+        }
         let mut at = 0;
         while at < self.tokens.len() {
             let starts =
@@ -138,6 +150,18 @@ impl Reading<'_> {
             self.take(at, end - at);
             return Some((Group { field: self.field(field).name.clone(), unit: Some(unit) }, end));
         }
+        // "per project" of projects: each record.
+        let own = super::words::name_words(&self.table.name);
+        if let Some((length, _)) = super::words::name_at(self.tokens, at, &own)
+            && self.table_mention.is_none()
+        {
+            self.take(at, length);
+            // "average hours per task" is no more than the average.
+            if self.tokens.iter().any(|token| token.is_any(&["average", "avg", "mean"])) {
+                return None;
+            }
+            return Some((Group { field: self.table.primary.clone(), unit: None }, at + length));
+        }
         if let Some((index, mention)) = self.mention_at(at) {
             let field = self.field(mention.field);
             // "the 3 largest by budget" is an order, not groups.
@@ -156,14 +180,6 @@ impl Reading<'_> {
             let end = mention.end() + usize::from(is_date && unit.is_some());
             self.take(at, end - at);
             return Some((Group { field: field.name.clone(), unit: unit.filter(|_| is_date) }, end));
-        }
-        // "per project" of projects: each record.
-        let own = super::words::name_words(&self.table.name);
-        if let Some((length, _)) = super::words::name_at(self.tokens, at, &own)
-            && self.table_mention.is_none()
-        {
-            self.take(at, length);
-            return Some((Group { field: self.table.primary.clone(), unit: None }, at + length));
         }
         if token.is_any(&PEOPLE) || token.is("who") {
             let field = self.person_field()?;

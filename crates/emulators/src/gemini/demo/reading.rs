@@ -92,9 +92,13 @@ impl<'a> Reading<'a> {
         self.query
     }
 
+    /// Puts pieces to use. A field that seemed to be named in them was not.
     pub(super) fn take(&mut self, at: usize, length: usize) {
         let end = (at + length).min(self.used.len());
         self.used[at..end].fill(true);
+        for (mention, spent) in self.mentions.iter().zip(&mut self.spent) {
+            *spent |= mention.at < end && mention.end() > at;
+        }
     }
 
     pub(super) fn is_free(&self, at: usize) -> bool {
@@ -204,6 +208,18 @@ impl<'a> Reading<'a> {
             }
         }
         mentions.sort_by_key(|mention| mention.at);
+        // "where Lead is Ada": what stands there is a value, though a part of some field may be called so.
+        let says_is = |from: usize, to: usize| {
+            from < to
+                && self.tokens[from..to].iter().all(|token| {
+                    token.is_any(&["is", "equals", "called", "named", "not"])
+                        || token.kind == Kind::Sign && ["=", ":", "!="].contains(&token.norm.as_str())
+                })
+        };
+        let ends: Vec<usize> = mentions.iter().map(Mention::end).collect();
+        mentions.retain(|mention| {
+            !mention.loose || !ends.iter().any(|end| *end < mention.at && says_is(*end, mention.at))
+        });
         // "due date" where the field is called Due.
         for mention in &mut mentions {
             let next = self.tokens.get(mention.end());
@@ -356,16 +372,21 @@ impl<'a> Reading<'a> {
         !is_field && self.free(at).is_some_and(|token| self.held[at] || !words::is_filler(token))
     }
 
-    /// "Bank of America": a small word between two capitals.
+    /// "Bank of America", "Price list 2025": a small word between two capitals, or before a number.
     fn joins_names(&self, at: usize) -> bool {
+        const SEPARATES: &[&str] = &[
+            "and", "or", "with", "by", "to", "is", "are", "was", "has", "have", "had", "does", "do", "from",
+            "at", "on", "where", "whose", "who", "which", "that", "per", "each", "than", "as", "about",
+        ];
         let capital = |place: usize| {
             self.tokens.get(place).is_some_and(|token| token.text.starts_with(char::is_uppercase))
         };
-        self.free(at).is_some_and(|token| token.is_any(&["of", "the", "for", "de", "von", "in"]))
+        let number =
+            |place: usize| self.tokens.get(place).is_some_and(|token| matches!(token.kind, Kind::Number(_)));
+        self.free(at).is_some_and(|token| token.kind == Kind::Word && !token.is_any(SEPARATES))
             && at > 0
-            && capital(at - 1)
             && self.is_unknown(at + 1)
-            && capital(at + 1)
+            && (number(at + 1) || capital(at - 1) && capital(at + 1))
     }
 
     fn phrase(&mut self, start: usize, end: usize) {

@@ -45,7 +45,7 @@ impl Agent<'_> {
         };
         let query = Reading::new(&setting, &table).read(&setting);
         let query = self.without_base_name(query, base.as_ref());
-        self.look_up(query, &tables).map(Some)
+        self.look_up(query).map(Some)
     }
 
     /// What an earlier question asked; one that could not be understood is no help.
@@ -131,7 +131,7 @@ impl Agent<'_> {
         if says_nothing || !new.troubles.is_empty() {
             return Ok(None);
         }
-        let new = self.look_up(new, &[])?;
+        let new = self.look_up(new)?;
         if !new.troubles.is_empty() {
             return Ok(None);
         }
@@ -169,9 +169,9 @@ impl Agent<'_> {
     }
 
     /// Turns unknown words into conditions, where records are called so.
-    pub(super) fn look_up(&self, mut query: Query, tables: &[TableRef]) -> Plan<Query> {
+    pub(super) fn look_up(&self, mut query: Query) -> Plan<Query> {
         for phrase in std::mem::take(&mut query.phrases) {
-            match self.look_up_one(&query.table, &phrase, tables)? {
+            match self.look_up_one(&query.table, &phrase)? {
                 Some((mut condition, note)) => {
                     condition.negated = phrase.negated;
                     query.conditions.push(condition);
@@ -181,7 +181,7 @@ impl Agent<'_> {
                     // "the lead of Annual report": the field is what is asked for, not where to look.
                     let alone = Phrase { field: None, ..phrase.clone() };
                     let found = match &phrase.field {
-                        Some(_) => self.look_up_one(&query.table, &alone, tables)?,
+                        Some(_) => self.look_up_one(&query.table, &alone)?,
                         None => None,
                     };
                     match found {
@@ -195,7 +195,7 @@ impl Agent<'_> {
                                 query.conditions.extend(conditions);
                                 if !rest.is_empty() {
                                     query.phrases.push(Phrase { text: rest, split: None, ..phrase });
-                                    query = self.look_up(query, tables)?;
+                                    query = self.look_up(query)?;
                                 }
                             }
                             None => query.troubles.push(format!("I do not know what \"{}\" is", phrase.text)),
@@ -207,15 +207,16 @@ impl Agent<'_> {
         Ok(query)
     }
 
-    fn look_up_one(
-        &self,
-        table: &Table,
-        phrase: &Phrase,
-        tables: &[TableRef],
-    ) -> Plan<Option<(Condition, Option<String>)>> {
+    fn look_up_one(&self, table: &Table, phrase: &Phrase) -> Plan<Option<(Condition, Option<String>)>> {
         let condition = |field: &str, test: Test| {
             table.field(field).map(|field| Condition { field: field.clone(), test, negated: false })
         };
+        // A number that nothing explains is no name.
+        if !phrase.quoted
+            && phrase.text.chars().all(|letter| letter.is_ascii_digit() || ".,-%€$£".contains(letter))
+        {
+            return Ok(None);
+        }
         let Some(search) = self.belt.get(Role::Search) else { return self.by_text(table, phrase) };
         // Beside a link, only the linked table matters; else all of the base, in one call.
         let beside = phrase.field.as_ref().and_then(|name| table.field(name));
@@ -252,7 +253,6 @@ impl Agent<'_> {
         }
 
         // Records of linked tables, by their names.
-        let _ = tables;
         let links = table
             .fields
             .iter()

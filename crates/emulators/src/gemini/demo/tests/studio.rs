@@ -147,6 +147,15 @@ fn records_are_counted_under_all_kinds_of_conditions() {
     );
     counts("how many tasks have status to do", count(|task| has(task, "Status", "To do")));
     counts("How many tasks where Status is not Blocked?", count(|task| !has(task, "Status", "Blocked")));
+    counts(
+        "how many tasks are neither done nor blocked?",
+        count(|task| !has(task, "Status", "Done") && !has(task, "Status", "Blocked")),
+    );
+    counts("how many tasks with labels bug and client", count(|task| has(task, "Labels", "bug")));
+    counts(
+        "how many tasks with hours of more than 5",
+        count(|task| task.get("Hours").and_then(Value::as_f64).is_some_and(|hours| hours > 5.0)),
+    );
     counts("how many high priority tasks", count(|task| has(task, "Priority", "High")));
     counts(
         "how many high or medium priority tasks are open",
@@ -269,6 +278,13 @@ fn numbers_are_computed_and_grouped() {
             ],
         );
     }
+    says(
+        "which team has the most people?",
+        &["Records in People, by Team, the most:", "- Design: 2", "- Engineering: 2"],
+    );
+    says("average hours per task", &["Average Hours in Tasks: 5.5"]);
+    says("how many records are in each table?", &["- People: 4\n- Projects: 3\n- Tasks: 24"]);
+    says("How many tasks have 30000?", &["I do not know what \"30000\" is"]);
     says("Which project has the most tasks?", &["the most", ": 8"]);
     says("who has the most open tasks?", &["Assignees", "the most"]);
     says("How many statuses are there in tasks?", &["Number of different values of Status in Tasks: 5"]);
