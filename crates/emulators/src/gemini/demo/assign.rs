@@ -9,6 +9,34 @@ use super::schema::{Field, FieldKind, Table};
 use super::words::{Kind, Token, is_filler, name_at, name_words, tokens};
 use super::writes::POLITE;
 
+/// "set Field of … to Choice", with one "to" and nothing behind the choice: what stands between says which records,
+/// whatever fields and choices it names.
+pub(super) fn set_of(table: &Table, tokens: &[Token], verb: usize, used: &mut [bool]) -> Map<String, Value> {
+    let found = || {
+        let mut places = (verb..tokens.len()).filter(|at| tokens[*at].is("to"));
+        let to = places.next().filter(|_| places.next().is_none())?;
+        let start = (verb + 1..to).find(|at| !is_filler(&tokens[*at]))?;
+        let fields = table.fields.iter().filter(|field| field.writable && field.has_choices());
+        let named = fields.filter_map(|field| Some((name_at(tokens, start, field.words())?.0, field)));
+        let (length, field) = named.max_by_key(|(length, _)| *length)?;
+        let choice = field.choices.iter().find(|choice| {
+            name_at(tokens, to + 1, &name_words(choice))
+                .is_some_and(|(length, _)| to + 1 + length == tokens.len())
+        })?;
+        let is_of = tokens[start + length].is_any(&["of", "for", "on"]);
+        (is_of && tokens[verb].is_any(&["set", "change", "update"])).then_some((
+            start..=start + length,
+            to,
+            field,
+            choice,
+        ))
+    };
+    let Some((name, to, field, choice)) = found() else { return Map::new() };
+    used[name].fill(true);
+    used[to..].fill(true);
+    Map::from_iter([(field.name.clone(), choice_value(field, choice))])
+}
+
 impl Agent<'_> {
     /// "mark X as done", "close X", "rename X to Y": the cells that the verb itself says.
     pub(super) fn verb_cells(

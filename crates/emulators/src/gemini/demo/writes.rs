@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::agent::{Age, Agent, Plan, first_lines, say};
 use super::answer::{Page, offer, plain, shown};
+use super::assign::set_of;
 use super::belt::{Role, Slot, Tool};
 use super::filter::{Condition, formula, in_words};
 use super::query::Query;
@@ -168,7 +169,10 @@ impl Agent<'_> {
         verb: usize,
     ) -> Plan<String> {
         let mut used = used_by(tokens, place, verb);
-        let mut cells = self.verb_cells(table, tokens, verb, &mut used);
+        let mut cells = set_of(table, tokens, verb, &mut used);
+        if cells.is_empty() {
+            cells = self.verb_cells(table, tokens, verb, &mut used);
+        }
         if cells.is_empty() {
             cells = self.assignments(table, tokens, &mut used)?;
         }

@@ -439,6 +439,17 @@ fn records_are_created_changed_and_deleted() {
         .filter(|both| *both != (false, false))
         .collect();
     assert!(!changed.is_empty() && changed.iter().all(|both| *both == (true, true)), "{changed:?}");
+    let low: Vec<usize> = (0..world.table("Tasks").records.len())
+        .filter(|at| world.table("Tasks").records[*at].1["Priority"] == "Low")
+        .collect();
+    let before =
+        world.table("Tasks").records.iter().map(|(_, task)| task["Priority"].clone()).collect::<Vec<_>>();
+    let answer = world.ask("set status of all tasks with priority Low to Blocked");
+    assert_eq!(answer, format!("Changed {} records in Tasks: Status is now Blocked.", low.len()));
+    let tasks = &world.table("Tasks").records;
+    assert!(low.iter().all(|at| tasks[*at].1["Status"] == "Blocked"));
+    assert!(tasks.iter().zip(before).all(|((_, task), priority)| task["Priority"] == priority));
+
     let answer = world.ask("delete the task \"Order pizza\"");
     assert_eq!(answer, "Deleted \"Order pizza\" in Tasks.");
     assert_eq!(world.table("Tasks").records.len(), 24);
