@@ -106,13 +106,17 @@ impl Agent<'_> {
         }
     }
 
-    /// Nothing fits: what there is.
+    /// Nothing fits: records that have the words, else what there is.
     fn lost(&self, tokens: &[Token]) -> Plan<String> {
         let base = self.base(tokens)?;
         let tables = self.tables(base.as_ref())?;
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        let mut text = "I did not understand which records you mean.".to_owned();
+        if let Some(found) = self.records_with(tokens, base.as_ref())? {
+            text = format!("I did not understand the question, but there is this: {found}");
+        }
         Ok(format!(
-            "I did not understand which records you mean. The tables are {}. Ask for example: how many {} are there? Or: list {}.",
+            "{text}\nThe tables are {}. Ask for example: how many {} are there? Or: list {}.",
             names.join(", "),
             names[0],
             names[names.len() - 1]

@@ -307,4 +307,43 @@ impl Agent<'_> {
             lines.join("\n")
         )))
     }
+
+    /// A few records that have the unknown words of a question that begins with a capital.
+    pub(super) fn records_with(&self, tokens: &[Token], base: Option<&Base>) -> Plan<Option<String>> {
+        const MOST: usize = 10;
+        let Some(tool) = self.belt.get(Role::Search).filter(|tool| !tool.requires(Slot::Table)) else {
+            return Ok(None);
+        };
+        let names = tokens.iter().enumerate().filter(|(at, token)| {
+            token.kind == words::Kind::Quoted
+                || *at > 0 && token.text.starts_with(char::is_uppercase) && !words::is_filler(token)
+        });
+        let first = names.clone().map(|(at, _)| at).next();
+        let Some(first) = first else { return Ok(None) };
+        // "Customer portal": the words behind the capital belong to it.
+        let end = (first + 1..tokens.len())
+            .find(|at| words::is_filler(&tokens[*at]) || tokens[*at].kind == words::Kind::Quoted)
+            .unwrap_or(tokens.len());
+        let words: Vec<&str> = tokens[first..end].iter().map(|token| token.text.as_str()).collect();
+        let query = words.join(" ");
+        let mut given = vec![(Slot::Query, json!(query))];
+        given.extend(base.map(|base| (Slot::Base, json!(base.id))));
+        let thought = "I do not see which table is meant, so I look for the name.";
+        let result = self.together(vec![(tool, tool.arguments(given))], Age::Fresh, thought)?;
+        let Some(Ok(result)) = result.into_iter().next() else { return Ok(None) };
+        let is_called = |entry: &&Value| {
+            let name = words::name_words(&schema::text(entry, &["name", "title"]).unwrap_or_default());
+            words::name_words(&query).iter().all(|word| name.contains(word))
+        };
+        let found: Vec<&Value> = schema::list(&result, &["matches", "results"]).filter(is_called).collect();
+        if found.is_empty() || found.len() > MOST {
+            return Ok(None);
+        }
+        let lines = found.iter().map(|entry| {
+            let name = schema::text(entry, &["name", "title"]).unwrap_or_default();
+            let table = schema::text(entry, &["table", "table_name"]).unwrap_or_default();
+            format!("\n- {name} ({table})")
+        });
+        Ok(Some(lines.collect()))
+    }
 }

@@ -218,6 +218,17 @@ impl Reading<'_> {
                 },
             };
             let Some(field) = field else { return };
+            // "overdue today" is overdue.
+            let is_now = found.test == DateTest::In(super::filter::Span::Day(Day::Today(0)));
+            let is_overdue = self.query.conditions.iter().any(|condition| {
+                condition.field == *self.field(field)
+                    && condition.test == Test::When(DateTest::Before(Day::Today(0)))
+            });
+            if is_now && is_overdue {
+                self.take(at, found.length);
+                at += found.length;
+                continue;
+            }
             self.take(at, found.length);
             if at > 0
                 && self.free(at - 1).is_some_and(|token| {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::agent::{Agent, Plan, say};
 use super::dates;
 use super::filter::{DateTest, Day, Span, is_done_like};
+use super::reading::{Reading, Setting};
 use super::schema::{Field, FieldKind, Table};
 use super::words::{Kind, Token, is_filler, name_at, name_words, tokens};
 use super::writes::POLITE;
@@ -23,7 +24,7 @@ pub(super) fn set_of(table: &Table, tokens: &[Token], verb: usize, used: &mut [b
             name_at(tokens, to + 1, &name_words(choice))
                 .is_some_and(|(length, _)| to + 1 + length == tokens.len())
         })?;
-        let is_of = tokens[start + length].is_any(&["of", "for", "on"]);
+        let is_of = tokens.get(start + length).is_some_and(|token| token.is_any(&["of", "for", "on"]));
         (is_of && tokens[verb].is_any(&["set", "change", "update"])).then_some((
             start..=start + length,
             to,
@@ -159,6 +160,35 @@ impl Agent<'_> {
             cells.insert(field.name.clone(), value);
         }
         Ok(cells)
+    }
+
+    /// "assigned to X", "for X": the field with people.
+    pub(super) fn assigned_to(
+        &self,
+        table: &Table,
+        tokens: &[Token],
+        used: &mut [bool],
+        cells: &mut Map<String, Value>,
+    ) {
+        let is_free = |at: usize, used: &[bool]| at < tokens.len() && !used[at];
+        let marker = (0..tokens.len()).find(|at| {
+            is_free(*at, used)
+                && (tokens[*at].is("assigned") && tokens.get(at + 1).is_some_and(|token| token.is("to"))
+                    || tokens[*at].is("for"))
+        });
+        let Some(marker) = marker else { return };
+        let from = marker + 1 + usize::from(tokens[marker].is("assigned"));
+        let end =
+            (from..tokens.len()).find(|at| used[*at] || is_filler(&tokens[*at])).unwrap_or(tokens.len());
+        let setting = Setting { tokens, table_mention: None, group_mention: None, today: self.today };
+        let Some(field) = Reading::new(&setting, table).person_field() else { return };
+        let field = &table.fields[field];
+        if end > from && field.writable && !cells.contains_key(&field.name) {
+            used[marker..end].fill(true);
+            let name = original(&tokens[from..end]);
+            let value = if field.kind == FieldKind::Link { json!([name]) } else { json!(name) };
+            cells.insert(field.name.clone(), value);
+        }
     }
 
     /// A text as the field's value.
@@ -316,6 +346,14 @@ fn looks_like_value(field: &Field, first: &Token, text: &str) -> bool {
         FieldKind::Checkbox => first.is_any(&["yes", "no", "true", "false", "checked", "unchecked"]),
         _ => first.kind == Kind::Quoted || first.text.starts_with(char::is_uppercase),
     }
+}
+
+/// What an order says beside all that was understood.
+pub(super) fn unused(tokens: &[Token], used: &[bool]) -> Option<String> {
+    let left =
+        tokens.iter().zip(used).filter(|(token, used)| !**used && !is_filler(token) && !token.is_any(POLITE));
+    let words: Vec<&str> = left.map(|(token, _)| token.text.as_str()).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// The words as they were written.

@@ -57,11 +57,29 @@ impl Reading<'_> {
         self.groups(setting);
         self.order();
         self.metrics(counts);
+        self.numbers_of_groups(counts);
         if counts || !self.query.metrics.is_empty() || (!self.query.groups.is_empty() && !self.lists()) {
             self.query.goal = Goal::Numbers;
         }
         if self.query.goal == Goal::Records {
             self.limit();
+        }
+    }
+
+    /// "hours per project": the sums, where no function is named.
+    fn numbers_of_groups(&mut self, counts: bool) {
+        if counts
+            || self.query.groups.is_empty()
+            || !self.query.metrics.is_empty()
+            || self.query.extreme.is_some()
+        {
+            return;
+        }
+        for index in 0..self.mentions.len() {
+            let mention = self.mentions[index].clone();
+            if !self.spent[index] && self.field(mention.field).is_number() && !self.is_compared(&mention) {
+                self.push_metric(index, &mention, Function::Sum);
+            }
         }
     }
 

@@ -209,7 +209,20 @@ fn sign(rest: &str) -> Option<(Token, usize)> {
     Some((token, sign.len()))
 }
 
+/// Airtable's ids are one piece, whatever letters are in them.
+fn id_length(rest: &str) -> Option<usize> {
+    const LENGTH: usize = 17;
+    let id = rest.get(..LENGTH)?;
+    let is_id = ["rec", "app", "tbl", "fld", "viw"].iter().any(|prefix| id.starts_with(prefix))
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let ends = rest[LENGTH..].chars().next().is_none_or(|next| !next.is_alphanumeric());
+    (is_id && ends).then_some(LENGTH)
+}
+
 fn word(rest: &str) -> Option<(Token, usize)> {
+    if let Some(length) = id_length(rest) {
+        return Some((token(&rest[..length], Kind::Word), length));
+    }
     let mut end = 0;
     let mut before: Option<char> = None;
     for (at, letter) in rest.char_indices() {
@@ -321,7 +334,7 @@ fn all_agree<'a>(words: impl Iterator<Item = &'a str>, name: &[String]) -> Optio
 
 /// Words that say nothing about what is asked for, once everything else is understood.
 const FILLERS: &str = "\
-    a about above across actually all also altogether am amount an and any anything are aren as ascending \
+    compare a about above across actually all also altogether am amount an and any anything are aren as ascending \
     assigned at base be been being belong belonging belongs broken but by called can column columns come \
     could count currently day descending did different display distinct do does don down each entire every \
     exactly exist exists field fields find first for from get give go got grouped had handle handles has \

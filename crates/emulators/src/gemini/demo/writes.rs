@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::agent::{Age, Agent, Plan, first_lines, say};
 use super::answer::{Page, offer, plain, shown};
-use super::assign::set_of;
+use super::assign::{set_of, unused};
 use super::belt::{Role, Slot, Tool};
 use super::filter::{Condition, formula, in_words};
+use super::memory::Exchange;
 use super::query::Query;
 use super::reading::{Reading, Setting};
 use super::schema::Table;
@@ -61,12 +62,17 @@ impl Agent<'_> {
         let tables = self.tables(base.as_ref())?;
         let named = subject(&tokens, &tables).main;
         // "set Status to Done for …": without its name, the table is the one with such fields.
-        let wanted = match &named {
-            Some(named) => vec![tables[named.table].clone()],
-            None => tables.clone(),
+        let last = self.last_record().filter(|_| says_it(&tokens));
+        let of_last = last.as_ref().and_then(|(table, _)| {
+            tables.iter().find(|candidate| candidate.name == *table || candidate.id == *table)
+        });
+        let wanted = match (&named, of_last) {
+            (Some(named), _) => vec![tables[named.table].clone()],
+            (None, Some(table)) => vec![table.clone()],
+            (None, None) => tables.clone(),
         };
         let described = self.described(base.as_ref(), &tables, &wanted)?;
-        let earlier = self.earlier_table();
+        let earlier = self.earlier_calls().next().map(|(_, table)| table.to_owned());
         let table = match described.as_slice() {
             [one] => one.clone(),
             several => match self.table_of_write(&tokens, several, earlier.as_deref()) {
@@ -88,13 +94,30 @@ impl Agent<'_> {
         }
     }
 
-    /// The table of the question before.
-    fn earlier_table(&self) -> Option<String> {
-        self.exchanges.iter().rev().find_map(|exchange| {
-            let tool = self.belt.get(self.belt.role_of(&exchange.tool)?)?;
-            let (name, _) = tool.slot(Slot::Table)?;
-            Some(exchange.args.get(name)?.as_str()?.to_owned())
+    /// Calls about records in earlier turns, the latest first: with the table that each was about.
+    fn earlier_calls(&self) -> impl Iterator<Item = (&Exchange, &str)> {
+        const ABOUT_RECORDS: [Role; 6] =
+            [Role::ListRecords, Role::Aggregate, Role::GetRecord, Role::Create, Role::Update, Role::Delete];
+        let this_turn = self.this_turn().count();
+        self.exchanges[..self.exchanges.len() - this_turn].iter().rev().filter_map(|exchange| {
+            let role = self.belt.role_of(&exchange.tool).filter(|role| ABOUT_RECORDS.contains(role))?;
+            let (name, _) = self.belt.get(role)?.slot(Slot::Table)?;
+            Some((exchange, exchange.args.get(name)?.as_str()?))
         })
+    }
+
+    /// What "it" is: the one record that was last made, changed or found; its table and its id.
+    fn last_record(&self) -> Option<(String, String)> {
+        let (exchange, table) = self.earlier_calls().find(|(exchange, _)| exchange.result.is_ok())?;
+        let result = exchange.result.as_ref().ok()?;
+        let found: Vec<String> = match result.get("record").and_then(|record| record["id"].as_str()) {
+            Some(id) => vec![id.to_owned()],
+            None => ids(result),
+        };
+        match found.as_slice() {
+            [one] => Some((table.to_owned(), one.clone())),
+            _ => None,
+        }
     }
 
     fn table_of_write(&self, tokens: &[Token], tables: &[Table], earlier: Option<&str>) -> Option<Table> {
@@ -132,6 +155,14 @@ impl Agent<'_> {
             let primary = table.field(&table.primary);
             let value = primary.map_or(Ok(json!(name)), |primary| self.value_of(primary, &name))?;
             cells.insert(table.primary.clone(), value);
+        }
+        self.assigned_to(table, tokens, &mut used, &mut cells);
+        if let Some(rest) = unused(tokens, &used) {
+            return say(format!(
+                "I do not know what to do with \"{rest}\", so I have created nothing. Say it as in: with {}.{}",
+                example(table),
+                offer(table)
+            ));
         }
         if cells.is_empty()
             || !cells.contains_key(&table.primary)
@@ -307,6 +338,14 @@ impl Agent<'_> {
             tokens.iter().zip(used).filter(|(_, used)| !**used).map(|(token, _)| token.clone()).collect();
         let setting = Setting { tokens: &rest, table_mention: None, group_mention: None, today: self.today };
         let read: Query = Reading::new(&setting, table).read(&setting);
+        // Only where nothing else says which: "delete all tasks that are done" is no "delete that".
+        if says_it(tokens)
+            && read.conditions.is_empty()
+            && read.phrases.is_empty()
+            && let Some((_, id)) = self.last_record()
+        {
+            return Ok(vec![(id.clone(), id)]);
+        }
         let by_name = !read.phrases.is_empty();
         // Names are looked up; one that no record has is said to be missing as what it was meant for.
         let query = self.look_up(read.clone())?;
@@ -374,6 +413,12 @@ impl Agent<'_> {
             )),
         }
     }
+}
+
+/// "delete it", "set its Status to Done", "delete that"
+fn says_it(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| token.is_any(&["it", "its"]))
+        || tokens.last().is_some_and(|token| token.is_any(&["that", "this"]))
 }
 
 fn used_by(tokens: &[Token], place: Option<(usize, usize)>, verb: usize) -> Vec<bool> {
