@@ -332,6 +332,7 @@ impl Driver {
                 (ToolStatus::Ok, preview.clone())
             }
             ToolOutcome::Error { preview, .. } => (ToolStatus::Error, preview.clone()),
+            ToolOutcome::Unclear { preview, .. } => (ToolStatus::Unknown, preview.clone()),
             ToolOutcome::NotDone { why } => (ToolStatus::Error, preview(why, None)),
             ToolOutcome::Unknown { why } => (ToolStatus::Unknown, (*why).to_owned()),
             ToolOutcome::Asks(pending) => (ToolStatus::Declined, preview(&pending.summary, None)),

@@ -88,6 +88,11 @@ pub(crate) enum ToolOutcome {
     },
     /// The tool wants the user's word first.
     Asks(Box<Pending>),
+    /// The tool says itself that it does not know what became of the change.
+    Unclear {
+        content: Value,
+        preview: String,
+    },
     /// It was sent, and there is no answer.
     Unknown {
         why: &'static str,

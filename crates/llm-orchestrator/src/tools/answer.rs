@@ -62,9 +62,11 @@ fn of_result(result: &Value) -> ToolOutcome {
         _ if text.is_empty() => cut(&structured.map(Value::to_string).unwrap_or_default()).into(),
         _ => cut(&text).into(),
     };
-    match is_error {
-        true => ToolOutcome::Error { content, preview },
-        false => ToolOutcome::Ok { content, preview, emulated },
+    let code = result.pointer("/_meta/pyairtable~1error/code").and_then(Value::as_str);
+    match (is_error, code) {
+        (true, Some("outcome_unknown")) => ToolOutcome::Unclear { content, preview },
+        (true, _) => ToolOutcome::Error { content, preview },
+        (false, _) => ToolOutcome::Ok { content, preview, emulated },
     }
 }
 
@@ -239,6 +241,10 @@ mod tests {
         let lost = || RpcAnswer::Status { status: StatusCode::BAD_GATEWAY, detail: String::new() };
         assert!(matches!(outcome(lost(), &call(true)), ToolOutcome::Unknown { .. }));
         assert!(matches!(outcome(lost(), &call(false)), ToolOutcome::NotDone { .. }));
+        let unclear = json!({
+            "isError": true, "content": [{"type": "text", "text": "Do not repeat it"}], "_meta": {"pyairtable/error": {"code": "outcome_unknown"}},
+        });
+        assert!(matches!(outcome(RpcAnswer::Result(unclear), &call(true)), ToolOutcome::Unclear { .. }));
         let refused = RpcAnswer::Error { code: -32602, message: "requestState did not verify".to_owned() };
         assert!(matches!(outcome(refused, &call(true)), ToolOutcome::NotDone { .. }));
     }

@@ -117,6 +117,13 @@ impl Run {
                     approval: *approval,
                 }));
             }
+            ToolOutcome::Unclear { content, .. } => {
+                self.say(&format!(
+                    "Note: it is not known whether {tool} changed anything. It was not repeated."
+                ));
+                let result = result(&call, false, content);
+                self.tool_result(index, ToolStatus::Unknown, result, shows_cells(&tool), took);
+            }
             ToolOutcome::Unknown { why } => {
                 self.say(&format!(
                     "Note: {why}, so it is not known whether {tool} changed anything. It was not repeated."

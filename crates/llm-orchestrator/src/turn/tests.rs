@@ -487,6 +487,13 @@ fn a_change_without_an_answer_is_said_to_be_of_unknown_outcome() {
     model_call(&done);
     assert!(said(&done).contains("not known whether update_records"));
     assert!(last_results(&run)[0].1.contains("NOT KNOWN"));
+
+    let mut run = begun();
+    run.advance(calls(&["update_records"]), at(1));
+    let unclear = ToolOutcome::Unclear { content: "Do not repeat it".into(), preview: String::new() };
+    let done = run.advance(ended(0, unclear), at(2));
+    assert!(said(&done).contains("not known whether update_records"));
+    assert_eq!(last_results(&run)[0], (false, "\"Do not repeat it\"".to_owned()));
 }
 
 #[test]
