@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// How long a result is good for.
+/// How long a good result is good for.
 const GOOD_FOR: Duration = Duration::from_secs(2);
+/// The same of a bad one: others wait for the service to be ready, and should not wait for the next look as well.
+const BAD_FOR: Duration = Duration::from_millis(250);
 /// How long a check may take.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 
@@ -35,7 +37,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// `ask` is called at most every two seconds and may take one.
+    /// `ask` is called at most every two seconds, or four times a second while it fails, and may take one second.
     pub fn new<F, R, E>(name: &'static str, impact: Impact, ask: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
@@ -141,7 +143,10 @@ impl Watched {
     }
 
     fn is_old(&self) -> bool {
-        self.latest().is_none_or(|latest| latest.asked.elapsed() >= GOOD_FOR)
+        self.latest().is_none_or(|latest| {
+            let good_for = if latest.is_healthy { GOOD_FOR } else { BAD_FOR };
+            latest.asked.elapsed() >= good_for
+        })
     }
 
     fn latest(&self) -> Option<Latest> {

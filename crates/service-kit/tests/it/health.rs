@@ -110,6 +110,17 @@ async fn a_result_is_good_for_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_not_there_is_looked_for_again_soon() {
+    let (check, on, _) = switchable("database", Impact::Required);
+    on.store(false, Ordering::Relaxed);
+    let service = service([check]).await;
+    assert_eq!(health(&service, "/ready").await.0, 503);
+    on.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(health(&service, "/ready").await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn health_does_not_wait_for_a_check_and_ready_waits_a_second() {
     let hanging = Check::new("database", Impact::Required, || async {
         std::future::pending::<()>().await;
