@@ -6,4 +6,5 @@ mod redis;
 mod server;
 
 pub use postgres::Postgres;
+pub use program::free_port;
 pub use redis::Redis;

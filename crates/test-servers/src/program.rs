@@ -24,7 +24,11 @@ pub(crate) fn output(command: &mut Command) -> String {
 ///
 /// Below the range that systems take ports of outgoing connections from (32768 and up on Linux), so that nobody gets it
 /// while a server is down.
-pub(crate) fn free_port() -> u16 {
+///
+/// # Panics
+///
+/// If none of a thousand is free.
+pub fn free_port() -> u16 {
     for _ in 0..1_000 {
         let port = 20_000 + u16::try_from(random() % 12_000).unwrap_or_default();
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

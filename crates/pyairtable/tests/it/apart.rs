@@ -3,19 +3,11 @@
 use crate::process::{Ports, ended, pyairtable, signal, until_ready};
 use crate::support::client::{Answer, Client};
 use crate::support::eventually;
+use crate::support::processes::Service;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use tempfile::TempDir;
 use test_servers::{Postgres, Redis};
-use tokio::process::{Child, Command};
-
-/// The services' programs are built with the workspace, beside the command's own.
-fn program(name: &str) -> PathBuf {
-    let beside = Path::new(env!("CARGO_BIN_EXE_pyairtable")).with_file_name(name);
-    assert!(beside.exists(), "{} is missing: `cargo build --workspace --bins` makes it", beside.display());
-    beside
-}
+use tokio::process::Child;
 
 struct Apart {
     folder: TempDir,
@@ -37,19 +29,8 @@ impl Apart {
         Self { folder: TempDir::new().unwrap(), ports, settings }
     }
 
-    fn start(&self, name: &str) -> Child {
-        let mut command = Command::new(program(name));
-        command
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("DATA_DIR", self.folder.path().join("data"))
-            .env("LOG_LEVEL", "warn")
-            .envs(self.settings.iter().map(|(name, value)| (*name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        command.spawn().unwrap()
+    fn start(&self, service: Service) -> Child {
+        service.start(self.folder.path(), &self.settings)
     }
 
     async fn key(&self) -> String {
@@ -86,10 +67,10 @@ fn said(answer: &Answer) -> String {
 async fn services_of_their_own_share_state_and_keep_it_when_any_of_them_is_killed() {
     let (mut postgres, mut redis) = (Postgres::start(), Redis::start());
     let apart = Apart::new(&postgres, &redis);
-    let emulators = [apart.start("airtable-emulator"), apart.start("gemini-emulator")];
+    let emulators = [apart.start(Service::Airtable), apart.start(Service::Model)];
     let key = apart.key().await;
     let mut services =
-        ["airtable-gateway", "mcp-server", "llm-orchestrator"].map(|name| (name, apart.start(name)));
+        [Service::Gateway, Service::Tools, Service::Chat].map(|service| (service, apart.start(service)));
     until_ready(&apart.ports).await;
     let chat = apart.chat(&key);
     let ask = async |text: &str, session: Option<&str>| {
@@ -101,18 +82,18 @@ async fn services_of_their_own_share_state_and_keep_it_when_any_of_them_is_kille
     let session = first.json()["session_id"].as_str().unwrap().to_owned();
 
     // Each service is killed in turn: the question fails clearly or not at all, and the next one is answered.
-    for (name, running) in &mut services {
+    for (service, running) in &mut services {
         signal(running, "-KILL");
         running.wait().await.unwrap();
-        if *name != "llm-orchestrator" {
+        if *service != Service::Chat {
             let away = ask("how many tasks are there?", Some(&session)).await;
             let text = away.text();
-            assert!(!text.contains("240") || away.status == 200, "{name}: {text}");
+            assert!(!text.contains("240") || away.status == 200, "{service:?}: {text}");
         }
-        *running = apart.start(name);
+        *running = apart.start(*service);
         until_ready(&apart.ports).await;
         let back = ask("how many tasks are there?", Some(&session)).await.ok();
-        assert!(said(&back).contains("240"), "after {name}: {}", said(&back));
+        assert!(said(&back).contains("240"), "after {service:?}: {}", said(&back));
         assert_eq!(back.json()["session_id"], session);
     }
     let kept = chat.get(format!("/api/v1/sessions/{session}/messages?limit=100")).await.ok().text();

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::support::agents::ChatSystem;
+use crate::support::agents::{Agents as _, ChatSystem};
 use crate::support::chat::Chat;
 use crate::support::seeds::{no_limits, seed};
 use crate::support::world::{self, Condition, Kind, Metric, Size, Style, Table, World};

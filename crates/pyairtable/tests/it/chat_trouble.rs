@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use emulators::gemini::{Fate, Mode};
 use serde_json::{Value, json};
 
-use crate::support::agents::ChatSystem;
+use crate::support::agents::{Agents as _, ChatSystem};
 use crate::support::chat::words;
 use crate::support::eventually;
 use crate::support::model::{always_says, calls, says};

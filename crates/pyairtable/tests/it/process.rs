@@ -3,6 +3,7 @@
 use crate::support::client::{Call, Client};
 use crate::support::eventually;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -21,11 +22,15 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Free a moment ago; the listeners are held together so that they differ.
+    /// Ports that nobody takes while a service is down.
     pub(crate) fn free() -> Self {
-        let listeners = [(); 5].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let [gateway, mcp, chat, emulator, model] = listeners.map(|listener| listener.local_addr().unwrap());
-        Self { gateway, mcp, chat, emulator, model }
+        let mut ports = BTreeSet::new();
+        while ports.len() < 5 {
+            ports.insert(test_servers::free_port());
+        }
+        let mut ports = ports.into_iter().map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut next = || ports.next().expect("there are five");
+        Self { gateway: next(), mcp: next(), chat: next(), emulator: next(), model: next() }
     }
 
     /// Where everything listens, and where the tools look for it.

@@ -1,11 +1,14 @@
 //! What the system tests share: a running emulator and gateway, a client, raw bytes, and waiting.
 
 pub(crate) mod agents;
+pub(crate) mod apart;
 pub(crate) mod chat;
 pub(crate) mod client;
+pub(crate) mod gate;
 pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod orchestrator;
+pub(crate) mod processes;
 pub(crate) mod raw;
 pub(crate) mod scripted;
 pub(crate) mod seeds;

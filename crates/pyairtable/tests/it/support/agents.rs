@@ -12,6 +12,27 @@ use super::mcp::Tools;
 use super::model::{MODEL_KEY, Model};
 use super::system::{Emulator, Gateway, Running, anywhere, run};
 
+/// What scenarios need of a system, however it runs.
+pub(crate) trait Agents {
+    fn airtable(&self) -> &Emulator;
+    fn model(&self) -> &Model;
+    /// The chat, for somebody with this key.
+    fn chat_with(&self, key: &str) -> Chat;
+    fn tools_with(&self, key: &str) -> Tools;
+    /// A key that may do everything.
+    fn full_key(&self) -> &str;
+    /// A new key; `bases` of `None` means every base.
+    async fn key(&self, scopes: &[&str], bases: Option<&[&str]>) -> String;
+
+    fn chat(&self) -> Chat {
+        self.chat_with(self.full_key())
+    }
+
+    fn tools(&self) -> Tools {
+        self.tools_with(self.full_key())
+    }
+}
+
 /// Airtable, the gateway and the tools' server.
 pub(crate) struct ToolSystem {
     pub(crate) airtable: Emulator,
@@ -85,19 +106,6 @@ impl ChatSystem {
         Self { tools, model, chat_at, chat }
     }
 
-    /// Somebody who may do everything.
-    pub(crate) fn chat(&self) -> Chat {
-        self.chat_with(&self.tools.gateway.full_key)
-    }
-
-    pub(crate) fn chat_with(&self, key: &str) -> Chat {
-        Chat::new(self.chat_at, key)
-    }
-
-    pub(crate) fn airtable(&self) -> &Emulator {
-        &self.tools.airtable
-    }
-
     pub(crate) async fn stop(self) {
         self.chat.stop().await;
         assert_eq!(
@@ -107,5 +115,31 @@ impl ChatSystem {
         );
         self.model.stop().await;
         self.tools.stop().await;
+    }
+}
+
+impl Agents for ChatSystem {
+    fn airtable(&self) -> &Emulator {
+        &self.tools.airtable
+    }
+
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn chat_with(&self, key: &str) -> Chat {
+        Chat::new(self.chat_at, key)
+    }
+
+    fn tools_with(&self, key: &str) -> Tools {
+        self.tools.tools_with(key)
+    }
+
+    fn full_key(&self) -> &str {
+        &self.tools.gateway.full_key
+    }
+
+    async fn key(&self, scopes: &[&str], bases: Option<&[&str]>) -> String {
+        self.tools.gateway.key(scopes, bases).await
     }
 }
