@@ -152,6 +152,7 @@ async fn drive(runner: Runner, job: Job, out: mpsc::Sender<RunEvent>, left: Canc
         streams,
         has_left: false,
         is_late: false,
+        has_changed: false,
         stop_reads: CancellationToken::new(),
     };
     let (report, out) = driver.finish(opening).await;
@@ -185,6 +186,8 @@ struct Driver {
     streams: bool,
     has_left: bool,
     is_late: bool,
+    /// A change has an answer that is not recorded yet.
+    has_changed: bool,
 }
 
 type ToolCalls =
@@ -212,7 +215,10 @@ impl Driver {
             match queue.pop_front() {
                 Some(Do::Record { events, usage }) => {
                     let usage = self.price(usage);
-                    if let Some(Do::CallModel(_)) = queue.front()
+                    // What became of a change is durable before anything else, so that a kill cannot make it unknown.
+                    let is_of_change = std::mem::take(&mut self.has_changed);
+                    if !is_of_change
+                        && let Some(Do::CallModel(_)) = queue.front()
                         && let Some(Do::CallModel(call)) = queue.pop_front()
                     {
                         let input = self.call_model(call, &events, &usage).await?;
@@ -326,6 +332,7 @@ impl Driver {
     }
 
     async fn tool_ended(&mut self, call: &PlannedCall, outcome: ToolOutcome, took: Duration) -> Input {
+        self.has_changed |= call.writes;
         let (status, shown) = match &outcome {
             ToolOutcome::Ok { preview, emulated, .. } => {
                 self.report.emulated |= emulated;
