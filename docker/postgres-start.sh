@@ -24,9 +24,10 @@ fail() {
 digest() { sha256sum "$password" | cut -d' ' -f1; }
 
 # The server without a network, for one user: SQL on standard input, one statement a line. A statement that fails must not
-# be logged, since it may hold the password.
+# be logged, since it may hold the password. After a crash the data names the process that had it, and in the next
+# container the number may be this script's: that is no other server (`pg_ctl` says so by the same variable).
 alone() { # data directory, database
-  postgres --single -c exit_on_error=on -c log_min_error_statement=panic -c log_statement=none -D "$1" "$2" >/dev/null
+  PG_GRANDPARENT_PID=$$ postgres --single -c exit_on_error=on -c log_min_error_statement=panic -c log_statement=none -D "$1" "$2" >/dev/null
 }
 
 # `ROLE` stands for what to do with it: create or alter.
@@ -49,6 +50,7 @@ as_root() {
 }
 
 as_postgres() {
+  trap 'exit 143' TERM INT # the first process of a container has to ask for what others get by default
   server=$(postgres --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')
   if [ ! -s "$PGDATA/PG_VERSION" ]; then
     say "making a database in $PGDATA"
