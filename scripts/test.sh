@@ -2,12 +2,20 @@
 # Installs what the tests need, then runs everything. Works on a bare Debian or Ubuntu machine
 # with Rust and a C compiler, and on a laptop where the tools are there already.
 #
-#   ./scripts/test.sh            everything
-#   ./scripts/test.sh rust       one part: lint, rust, build, python, openai, mcp, npm
+#   ./scripts/test.sh                everything
+#   ./scripts/test.sh rust npm       these parts: see `./scripts/test.sh list`
+#   ./scripts/test.sh advisories     known weaknesses of dependencies (asks a database on the network)
+#   ./scripts/test.sh smoke          the stack from images that are there (STACK_IMAGE_PREFIX, STACK_IMAGE_TAG)
 #
 # A part that cannot run is a failure with the reason, never a skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+all_parts=(lint delivery build rust python openai mcp npm)
+if [ "$*" = list ]; then
+  printf '%s\n' "${all_parts[@]}"
+  exit
+fi
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/pyairtable"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
@@ -76,6 +84,18 @@ venv() { # name, requirements file
   echo "$dir/bin"
 }
 
+# Packages of npm live beside the other caches, so that the checkout stays clean. Sets node_modules.
+node_packages() { # folder with package.json and package-lock.json
+  local dir
+  dir="$cache/npm-$(sha256sum "$1/package-lock.json" | cut -c1-16)"
+  node_modules="$dir/node_modules"
+  [ -e "$dir/.complete" ] && return
+  mkdir -p "$dir"
+  cp "$1/package.json" "$1/package-lock.json" "$dir/"
+  (cd "$dir" && npm ci --silent --no-audit --no-fund)
+  touch "$dir/.complete"
+}
+
 # --- the parts -----------------------------------------------------------------------------------
 
 run_lint() {
@@ -83,8 +103,36 @@ run_lint() {
   cargo fmt --all --check
   cargo clippy --workspace --all-targets --locked -- -D warnings
   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
-  # Advisories need the network and are checked by the hosted pipeline; the rest is checked here.
+  # Advisories need the network and are a part of their own; the rest is checked here.
   PATH="$(venv tools scripts/requirements-tools.txt):$PATH" cargo deny --log-level error check licenses bans sources
+}
+
+run_advisories() {
+  say "known weaknesses of dependencies"
+  PATH="$(venv tools scripts/requirements-tools.txt):$PATH" cargo deny --log-level error check advisories
+}
+
+run_delivery() {
+  say "shell scripts, workflows, the compose file"
+  local files tools_path
+  tools_path=$(venv tools scripts/requirements-tools.txt)
+  local PATH="$tools_path:$PATH"
+  mapfile -d '' files < <(git ls-files -z --cached --others --exclude-standard '*.sh')
+  shellcheck --external-sources "${files[@]}"
+  node_packages scripts/npm
+  NODE_PATH="$node_modules" node scripts/check-workflows.cjs .github/workflows/*.yml
+  check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+  check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+  zizmor --quiet --offline .github
+  python scripts/check-workflows.py
+  # The published schema of current compose; docker-compose 1.29 reads the file in the part `containers`.
+  check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.minimal-working.yml
+  python scripts/check-compose.py
+}
+
+run_scripts() {
+  say "the scripts for credentials"
+  PYTHONDONTWRITEBYTECODE=1 "$(venv tools scripts/requirements-tools.txt)/python" -m pytest -q -p no:cacheprovider scripts/tests
 }
 
 run_build() {
@@ -126,20 +174,78 @@ run_mcp() {
 
 run_npm() {
   say "the airtable npm client against emulator and gateway"
-  # The packages live beside the other caches, so that the checkout stays clean.
-  local dir="$cache/npm"
-  mkdir -p "$dir"
-  cp "$clients/npm/package.json" "$clients/npm/package-lock.json" "$dir/"
-  (cd "$dir" && npm ci --silent --no-audit --no-fund)
-  PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" NODE_PATH="$dir/node_modules" node --test "$clients"/npm/*.test.mjs
+  node_packages "$clients/npm"
+  PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" NODE_PATH="$node_modules" node --test "$clients"/npm/*.test.mjs
+}
+
+# An engine, compose, and base images: what is there, else what offline-base-images.sh can make of this machine.
+use_engine() {
+  local exports pid_file=/run/pyairtable-dockerd.pid
+  [ -n "${engine_started+said}" ] && return
+  engine_started=no
+  if ! docker version >/dev/null 2>&1; then
+    [ "$(id -u)" -eq 0 ] || die "the Docker engine is not running: start it, or run this as root on Debian or Ubuntu"
+    [ -e "$pid_file" ] || engine_started=yes
+    if [ "$engine_started" = yes ]; then trap './scripts/offline-base-images.sh --stop-engine || true' EXIT; fi
+  fi
+  exports=$(./scripts/offline-base-images.sh --if-needed --engine)
+  eval "$exports"
+}
+
+# Both generations of compose where both can be had. The engine's users have the plugin; Debian 12 has the old program
+# only, and the next Debian's package of the new one runs on it.
+use_composes() {
+  local dir="$cache/compose" plugin
+  OTHER_COMPOSE=
+  case "$($COMPOSE version --short 2>/dev/null)" in
+    1.*) ;;
+    *)
+      if have docker-compose && [ "$COMPOSE" != docker-compose ]; then OTHER_COMPOSE=docker-compose; fi
+      [ -n "$OTHER_COMPOSE" ] || say "docker-compose 1.29 is not here: the stack is tried with current compose only"
+      return
+      ;;
+  esac
+  plugin="$dir/usr/libexec/docker/cli-plugins/docker-compose"
+  if [ ! -x "$plugin" ]; then
+    say "fetching current compose (Debian's package)"
+    rm -rf "$dir"
+    mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$dir/sources.list"
+    local apt=(-qq -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$dir/lists"
+      -o "Dir::Cache=$dir/cache" -o Dir::State::status=/dev/null -o APT::Sandbox::User=root)
+    apt-get "${apt[@]}" update
+    (cd "$dir" && apt-get "${apt[@]}" download docker-compose && dpkg -x docker-compose_*.deb .)
+    rm -rf "$dir/lists" "$dir/cache" "$dir"/*.deb
+  fi
+  OTHER_COMPOSE=$COMPOSE
+  COMPOSE=$plugin
+}
+
+containers=crates/pyairtable/tests/containers
+container_tests() { # what pytest shall run
+  use_engine
+  use_composes
+  export COMPOSE OTHER_COMPOSE
+  TEST_LOGS="${TEST_LOGS:-$cache/test-logs}" PYTHONDONTWRITEBYTECODE=1 \
+    "$(venv containers "$containers/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$@"
+}
+
+run_containers() {
+  say "the images, and the stack of them with a real engine"
+  container_tests "$containers"
+}
+
+run_smoke() {
+  say "the stack from the images ${STACK_IMAGE_PREFIX:-pyairtable/}*:${STACK_IMAGE_TAG:-latest}"
+  container_tests --images-are-there "$containers/test_first_start.py"
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(lint build rust python openai mcp npm)
+((${#parts[@]})) || parts=("${all_parts[@]}")
 for part in "${parts[@]}"; do
-  case "$part" in
-    lint | build | rust | python | openai | mcp | npm) "run_$part" ;;
-    *) die "no part '$part': lint, build, rust, python, openai, mcp, npm" ;;
-  esac
+  [[ " ${all_parts[*]} advisories smoke " == *" $part "* ]] || die "no part '$part': ${all_parts[*]}, advisories, smoke"
+done
+for part in "${parts[@]}"; do
+  "run_$part"
 done
 say "all parts passed: ${parts[*]}"
