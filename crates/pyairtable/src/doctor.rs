@@ -33,7 +33,10 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let settings = Settings::from_source(&source)?;
     let mut report = Report::default();
 
-    report.add("data directory", data_directory(&settings.data_dir));
+    // With stores and a key elsewhere nothing of ours is in it.
+    if settings.stores.database.is_none() || settings.api_key.is_none() {
+        report.add("data directory", data_directory(&settings.data_dir));
+    }
     report.add("store", store(&settings.stores).await);
     if let Some(finding) = redis(&settings.stores).await {
         report.add("Redis", finding);
