@@ -73,7 +73,7 @@ setting() { # name, default
 
 # --- what was asked for --------------------------------------------------------------------------
 
-services=() platform="" push=no test=no prebuilt="" build_options=()
+services=() platform="" push=no test=no prebuilt="" no_cache=() build_options=()
 value_of() { # option, number of arguments left
   [ "$2" -gt 1 ] || docker_fail "$1 needs a value: see --help"
 }
@@ -83,7 +83,7 @@ while (($#)); do
     --platform) value_of "$1" $#; platform=$2; shift ;;
     --prebuilt) value_of "$1" $#; prebuilt=$2; shift ;;
     --push) push=yes ;;
-    --no-cache) build_options+=(--no-cache) ;;
+    --no-cache) no_cache=(--no-cache) ;;
     --test) test=yes ;;
     --list) programs; exit ;;
     -h | --help) usage; exit ;;
@@ -160,7 +160,8 @@ build() { # service, more options
     cp "$prebuilt/$service" "$context/prebuilt/bin/"
   fi
   check_problem="the build failed"
-  docker_build -f docker/Dockerfile --target "$service" -t "$prefix$service:$tag" "${build_options[@]}" "$@" "$context" >&2
+  docker_build -f docker/Dockerfile --target "$service" -t "$prefix$service:$tag" "${build_options[@]}" ${no_cache[@]+"${no_cache[@]}"} "$@" "$context" >&2
+  no_cache=() # all programs are built in one stage: once is enough
 }
 
 # Sets check_*; true if everything that was asked for is done.

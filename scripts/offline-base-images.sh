@@ -144,8 +144,8 @@ debian() { # sets base
 }
 
 # Builds NAME from docker/offline/PART.Dockerfile with CONTEXT unless it is there already.
-stand_in() { # name, part, context, more that it depends on
-  local recipe
+stand_in() { # name, part, context, more that it depends on, base
+  local recipe base=${5:-$base}
   recipe=$({ "$DOCKER" image inspect --format '{{.Id}}' "$base"; cat docker/offline/"$2"*; echo "${4:-}"; } | digest)
   [ "$(recipe_of "$1")" != "$recipe" ] || return 0
   say "making $1"
@@ -153,14 +153,28 @@ stand_in() { # name, part, context, more that it depends on
     die "making $1 failed; what went wrong is above"
 }
 
+# The part of this machine's cargo settings that says where packages come from; never a token, no path of this machine.
+cargo_settings() {
+  local home="${CARGO_HOME:-$HOME/.cargo}" file
+  for file in "$home/config.toml" "$home/config"; do
+    if [ -f "$file" ]; then
+      awk '/^\[/ { keep = /^\[(source|registries|registry|http|net)[].]/ } keep && !/^ *(token|cainfo|directory|local-registry) *=/' "$file"
+      return
+    fi
+  done
+}
+
 rust() { # sets image
-  local sysroot version settings="${CARGO_HOME:-$HOME/.cargo}/config.toml"
+  local version settings
   image=""
   have rustc || { say "there is no Rust here, so no stand-in for the builder's image: install Rust with rustup, or use --prebuilt programs"; return; }
-  sysroot=$(rustc --print sysroot)
   version=$(rustc --version | cut -d' ' -f2)
+  settings=$(cargo_settings)
   image=$prefix/rust:$version
-  stand_in "$image" rust "$sysroot" "$(rustc --version --verbose)$(cat "$settings" 2>/dev/null)"
+  mkdir -p "$work/cargo"
+  printf '%s\n' "$settings" >"$work/cargo/config.toml"
+  stand_in "$image-plain" rust "$(rustc --print sysroot)" "$(rustc --version --verbose)"
+  stand_in "$image" cargo "$work/cargo" "$settings" "$image-plain"
 }
 
 # Whether the public image can be used. One refusal is enough: what has no way to a registry is not asked four times.
