@@ -9,8 +9,10 @@ pub(crate) mod pattern;
 pub(crate) mod unit;
 pub(crate) mod workday;
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::coerce;
 use crate::value::{ErrorKind, Value};
@@ -104,4 +106,10 @@ pub(crate) fn of(value: &Value<'_>) -> Result<Date, ErrorKind> {
         Value::Error(kind) => Err(*kind),
         Value::Blank | Value::Number(_) | Value::Boolean(_) | Value::Array(_) => Err(ErrorKind::Date),
     }
+}
+
+/// The zones that come with the crate: no file of the system is read.
+pub(crate) fn zones() -> &'static TimeZoneDatabase {
+    static ZONES: OnceLock<TimeZoneDatabase> = OnceLock::new();
+    ZONES.get_or_init(TimeZoneDatabase::bundled)
 }

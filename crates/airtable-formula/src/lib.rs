@@ -9,6 +9,7 @@ mod cost;
 mod date;
 mod emit;
 mod error;
+pub mod filter;
 mod formula;
 mod function;
 mod functions;

@@ -93,6 +93,13 @@ const UNARY: u8 = 5;
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, " ")
+    }
+}
+
+impl Tree {
+    /// Prints the formula with `space` around operators and behind commas.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, space: &'static str) -> fmt::Result {
         enum Piece {
             /// A node, in parentheses if it binds less tightly than this.
             Node(NodeId, u8),
@@ -123,7 +130,7 @@ impl fmt::Display for Tree {
                         work.push(Piece::Word(")"));
                     }
                     work.push(Piece::Node(*right, precedence + 1));
-                    work.extend([Piece::Word(" "), Piece::Word(operator.symbol()), Piece::Word(" ")]);
+                    work.extend([space, operator.symbol(), space].map(Piece::Word));
                     work.push(Piece::Node(*left, precedence));
                 }
                 NodeKind::Call { function, arguments } => {
@@ -132,7 +139,7 @@ impl fmt::Display for Tree {
                     for (index, argument) in arguments.iter().enumerate().rev() {
                         work.push(Piece::Node(*argument, 0));
                         if index > 0 {
-                            work.push(Piece::Word(", "));
+                            work.extend([space, ","].map(Piece::Word));
                         }
                     }
                 }

@@ -1,8 +1,6 @@
 //! Dates. Everything is in UTC; a time zone or locale only shows in `DATETIME_FORMAT`.
 
-use std::sync::OnceLock;
-
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 
 use crate::coerce::{self, number};
 use crate::date::civil::{Civil, MS_PER_DAY, WeekRule};
@@ -142,15 +140,10 @@ pub(crate) fn datetime_parse<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_>
     Date::from_ms(ms.ok_or(ErrorKind::Date)?).map(Value::Date)
 }
 
-/// The zones that come with the crate: no file of the system is read.
-fn zones() -> &'static TimeZoneDatabase {
-    static ZONES: OnceLock<TimeZoneDatabase> = OnceLock::new();
-    ZONES.get_or_init(TimeZoneDatabase::bundled)
-}
-
 pub(crate) fn set_timezone<'a>(arguments: Arguments<'_, 'a>, _: &mut Env<'_>) -> Outcome<'a> {
     let date = date::of(&arguments[0])?;
-    let zone: TimeZone = zones().get(coerce::as_text(&arguments[1])?.trim()).map_err(|_| ErrorKind::Date)?;
+    let zone: TimeZone =
+        date::zones().get(coerce::as_text(&arguments[1])?.trim()).map_err(|_| ErrorKind::Date)?;
     Ok(Value::Date(date.with_zone(zone)))
 }
 

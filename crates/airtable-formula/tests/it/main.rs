@@ -1,5 +1,7 @@
 mod compile_errors;
 mod dates;
+mod filter_properties;
+mod filters;
 mod functions;
 mod helpers;
 mod hostile_input;
