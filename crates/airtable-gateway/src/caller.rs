@@ -71,6 +71,8 @@ impl Credential {
 pub enum TokenSource {
     /// A setting.
     Setting(Secret),
+    /// The emulator's, from a setting.
+    Emulator(Secret),
     /// A file that the emulator makes when it first starts, which may be after us.
     EmulatorFile(PathBuf),
     /// There is none: only tokens that are passed through can be used.
@@ -81,7 +83,7 @@ impl TokenSource {
     /// The token as it is now. Fails (503) while there is none.
     pub fn current(&self) -> Result<SecretString, ApiError> {
         match self {
-            Self::Setting(secret) => Ok(secret.current()),
+            Self::Setting(secret) | Self::Emulator(secret) => Ok(secret.current()),
             Self::EmulatorFile(path) => {
                 service_kit::private_file::read(path).map(Into::into).map_err(|error| {
                     ApiError::new(

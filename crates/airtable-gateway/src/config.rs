@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use airtable_api::{InvalidOrigin, Origin};
 use service_kit::InternalKey;
+use service_kit::auth::OperatorKey;
 use service_kit::config::Reader;
 use service_kit::serve::Shutdown;
 use service_kit::stores::{StoreSettings, Stores};
@@ -32,10 +33,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `AIRTABLE_API_URL`, default Airtable itself.
     pub airtable: Origin,
-    /// `AIRTABLE_TOKEN`; else the emulator's token, if `AIRTABLE_API_URL` is set.
+    /// `AIRTABLE_TOKEN`; else the emulator's token (`AIRTABLE_EMULATOR_TOKEN`, or its file), if `AIRTABLE_API_URL` is set.
     pub token: TokenSource,
     /// `INTERNAL_API_KEY`, or a file under `DATA_DIR`: what principals of other services are signed with.
     pub internal_key: InternalKey,
+    /// `OPERATOR_API_KEY`: a key with all rights that is in no database.
+    pub operator_key: Option<OperatorKey>,
     /// `DATA_DIR`, default `./data`.
     pub data_dir: PathBuf,
     /// `DATABASE_URL`, `REDIS_URL`: where keys and what replicas share are kept.
@@ -63,8 +66,10 @@ impl Config {
         let listen = settings.optional(LISTEN);
         let url = settings.optional::<String>("AIRTABLE_API_URL");
         let token = settings.optional_secret("AIRTABLE_TOKEN");
+        let emulator_token = settings.optional_secret("AIRTABLE_EMULATOR_TOKEN");
         let data_dir = settings.optional("DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
         let internal_key = InternalKey::read(settings, &data_dir);
+        let operator_key = OperatorKey::read(settings);
         let stores = StoreSettings::read(settings);
         let passthrough = settings.switch("GATEWAY_PASSTHROUGH").unwrap_or(false);
         let cache_max_bytes = settings.optional("CACHE_MAX_BYTES");
@@ -72,11 +77,12 @@ impl Config {
         let replicas_max = settings.optional::<NonZeroUsize>("AIRTABLE_REPLICAS_MAX");
         let log = LogSettings::read(settings);
 
-        let token = match (token, &url) {
-            (Some(token), _) => TokenSource::Setting(token),
-            (None, Some(_)) => TokenSource::EmulatorFile(data_dir.join(EMULATOR_TOKEN_FILE)),
-            (None, None) if passthrough => TokenSource::None,
-            (None, None) => {
+        let token = match (token, &url, emulator_token) {
+            (Some(token), ..) => TokenSource::Setting(token),
+            (None, Some(_), Some(token)) => TokenSource::Emulator(token),
+            (None, Some(_), None) => TokenSource::EmulatorFile(data_dir.join(EMULATOR_TOKEN_FILE)),
+            (None, None, _) if passthrough => TokenSource::None,
+            (None, None, _) => {
                 settings.problem(
                     "AIRTABLE_TOKEN",
                     "is not set: give a personal access token of Airtable, or set AIRTABLE_API_URL to an emulator, or set GATEWAY_PASSTHROUGH=true to use the callers' own tokens",
@@ -100,6 +106,7 @@ impl Config {
             airtable: airtable?,
             token,
             internal_key,
+            operator_key,
             data_dir,
             stores: stores?,
             passthrough,
@@ -139,6 +146,15 @@ mod tests {
         assert!(
             matches!(config.token, TokenSource::EmulatorFile(path) if path == std::path::Path::new("/d/airtable-emulator-token"))
         );
+    }
+
+    #[test]
+    fn the_emulators_token_may_be_given_and_counts_only_for_an_emulator() {
+        let given = [("AIRTABLE_API_URL", "http://127.0.0.1:8902"), ("AIRTABLE_EMULATOR_TOKEN", "patE.e")];
+        assert!(matches!(read(&given).unwrap().token, TokenSource::Emulator(_)));
+        let both = [&given[..], &[("AIRTABLE_TOKEN", "patX.y")]].concat();
+        assert!(matches!(read(&both).unwrap().token, TokenSource::Setting(_)));
+        assert!(read(&[("AIRTABLE_EMULATOR_TOKEN", "patE.e")]).unwrap_err().contains("AIRTABLE_TOKEN"));
     }
 
     #[test]

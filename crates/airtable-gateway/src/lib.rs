@@ -92,7 +92,8 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
         None => Stores::open(&config.stores, config.shutdown.clone()).await?,
     };
     let internal_key = config.internal_key.open().map_err(StartError::InternalKey)?;
-    let authenticator = Authenticator::new(stores.keys.clone(), Some(internal_key));
+    let authenticator = Authenticator::new(stores.keys.clone(), Some(internal_key))
+        .with_operator(config.operator_key.clone());
     service_kit::telemetry::metrics::handle();
     stats::describe();
     let stats = Arc::<Stats>::default();
@@ -116,7 +117,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let Built { router, openapi, .. } = routes::own(state.authenticator.clone());
     let mode = match (&config.token, config.airtable.authority()) {
         (_, "api.airtable.com") => "live",
-        (TokenSource::EmulatorFile(_), _) => "emulate",
+        (TokenSource::Emulator(_) | TokenSource::EmulatorFile(_), _) => "emulate",
         _ => "custom",
     };
     let health = Health::new(SERVICE, env!("CARGO_PKG_VERSION"), config.shutdown.clone())

@@ -8,6 +8,7 @@ use http::Uri;
 use llm_api::{BaseUrl, InvalidBaseUrl, Key, gemini};
 use secrecy::SecretString;
 use service_kit::InternalKey;
+use service_kit::auth::OperatorKey;
 use service_kit::config::{Reader, Secret};
 use service_kit::private_file;
 use service_kit::serve::Shutdown;
@@ -35,12 +36,14 @@ pub struct Config {
     pub mcp_server: Uri,
     /// `GEMINI_API_URL`, default Google's.
     pub gemini: BaseUrl,
-    /// `GEMINI_API_KEY`; else the emulator's key, if `GEMINI_API_URL` is set.
+    /// `GEMINI_API_KEY`; else the emulator's key (`GEMINI_EMULATOR_KEY`, or its file), if `GEMINI_API_URL` is set.
     pub key: KeySource,
     /// `GEMINI_MODEL` or `DEFAULT_MODEL`: what `airtable-assistant` stands for.
     pub model: String,
     /// `INTERNAL_API_KEY`, or a file under `DATA_DIR`: what callers' rights are signed with.
     pub internal_key: InternalKey,
+    /// `OPERATOR_API_KEY`: a key with all rights that is in no database.
+    pub operator_key: Option<OperatorKey>,
     /// `DATA_DIR`, `DATABASE_URL`, `REDIS_URL`: where keys and sessions are kept.
     pub stores: StoreSettings,
     /// `SESSION_TTL` in seconds, default 30 days: sessions that nobody used for so long are removed.
@@ -70,6 +73,8 @@ pub struct Config {
 pub enum KeySource {
     /// `GEMINI_API_KEY`.
     Setting(Secret),
+    /// `GEMINI_EMULATOR_KEY`.
+    Emulator(Secret),
     /// The file that the emulator leaves its key in; looked at for each call, since it may come later.
     EmulatorFile(PathBuf),
 }
@@ -78,7 +83,7 @@ impl KeySource {
     /// The key as it is at each call.
     pub(crate) fn key(&self) -> Key {
         match self.clone() {
-            Self::Setting(secret) => Key::rotating(move || secret.current()),
+            Self::Setting(secret) | Self::Emulator(secret) => Key::rotating(move || secret.current()),
             Self::EmulatorFile(path) => {
                 Key::rotating(move || SecretString::from(private_file::read(&path).unwrap_or_default()))
             }
@@ -93,11 +98,13 @@ impl Config {
         let mcp_url = settings.optional::<String>("MCP_SERVER_URL");
         let gemini_url = settings.optional::<String>("GEMINI_API_URL");
         let key = settings.optional_secret("GEMINI_API_KEY");
+        let emulator_key = settings.optional_secret("GEMINI_EMULATOR_KEY");
         let model = settings.optional::<String>("GEMINI_MODEL");
         let default_model = settings.optional::<String>("DEFAULT_MODEL");
         let stores = StoreSettings::read(settings);
         let data_dir = settings.optional("DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
         let internal_key = InternalKey::read(settings, &data_dir);
+        let operator_key = OperatorKey::read(settings);
         let session_ttl = seconds(settings, "SESSION_TTL", 2_592_000);
         let max_steps = at_least_one(settings, "LLM_MAX_STEPS", 12_u32);
         let max_tool_calls = at_least_one(settings, "LLM_MAX_TOOL_CALLS", 40_u32);
@@ -107,10 +114,11 @@ impl Config {
         let thinking_budget = settings.optional("THINKING_BUDGET");
         let log = LogSettings::read(settings);
 
-        let key = match (key, &gemini_url) {
-            (Some(key), _) => Some(KeySource::Setting(key)),
-            (None, Some(_)) => Some(KeySource::EmulatorFile(data_dir.join(EMULATOR_KEY_FILE))),
-            (None, None) => {
+        let key = match (key, &gemini_url, emulator_key) {
+            (Some(key), ..) => Some(KeySource::Setting(key)),
+            (None, Some(_), Some(key)) => Some(KeySource::Emulator(key)),
+            (None, Some(_), None) => Some(KeySource::EmulatorFile(data_dir.join(EMULATOR_KEY_FILE))),
+            (None, None, _) => {
                 settings.problem(
                     "GEMINI_API_KEY",
                     "is not set: give a key of Google's Gemini API, or set GEMINI_API_URL to an emulator",
@@ -127,6 +135,7 @@ impl Config {
             key: key?,
             model: model.or(default_model).unwrap_or_else(|| MODEL.to_owned()),
             internal_key,
+            operator_key,
             stores: stores?,
             session_ttl,
             max_steps,
@@ -192,6 +201,15 @@ mod tests {
         assert_eq!(config.gemini.authority(), "generativelanguage.googleapis.com");
         assert_eq!(config.mcp_server, "http://127.0.0.1:8001/");
         assert_eq!((config.model.as_str(), config.max_steps), ("gemini-3.8-flash", 12));
+    }
+
+    #[test]
+    fn the_emulators_key_may_be_given() {
+        let given =
+            [("GEMINI_API_URL", "http://127.0.0.1:8903"), ("GEMINI_EMULATOR_KEY", "gemini-emulator-x")];
+        assert!(matches!(read(&given).unwrap().key, KeySource::Emulator(_)));
+        let both = [&given[..], &[("GEMINI_API_KEY", "AIza-x")]].concat();
+        assert!(matches!(read(&both).unwrap().key, KeySource::Setting(_)));
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     };
     let internal_key = config.internal_key.open().map_err(StartError::InternalKey)?;
     let signer = PrincipalSigner::new(internal_key.clone());
-    let authenticator = Authenticator::new(stores.keys.clone(), Some(internal_key));
+    let authenticator = Authenticator::new(stores.keys.clone(), Some(internal_key))
+        .with_operator(config.operator_key.clone());
     service_kit::telemetry::metrics::handle();
     stats::describe();
 
@@ -84,7 +85,7 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
     let provider = Provider::Gemini(gemini::Client::new(http, config.gemini.clone(), config.key.key()));
     let mode = match (&config.key, config.gemini.authority()) {
         (_, "generativelanguage.googleapis.com") => "live",
-        (KeySource::EmulatorFile(_), _) => "emulate",
+        (KeySource::Emulator(_) | KeySource::EmulatorFile(_), _) => "emulate",
         _ => "custom",
     };
     let tools = Tools::new(&config.mcp_server, signer)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use airtable_api::Origin;
 use service_kit::InternalKey;
+use service_kit::auth::OperatorKey;
 use service_kit::config::{Reader, Secret};
 use service_kit::serve::Shutdown;
 use service_kit::stores::{StoreSettings, Stores};
@@ -38,6 +39,8 @@ pub struct Config {
     pub stores: StoreSettings,
     /// What principals, cursors and confirmations are signed with: `INTERNAL_API_KEY`, or a file under `DATA_DIR`.
     pub internal_key: InternalKey,
+    /// `OPERATOR_API_KEY`: a key with all rights that is in no database.
+    pub operator_key: Option<OperatorKey>,
     /// `PYAIRTABLE_API_KEY`: whose rights a server on standard input and output has; without it, the local key's file.
     pub api_key: Option<Secret>,
     /// `MCP_ALLOWED_HOSTS`: values of `Host` that are answered, default loopback names.
@@ -88,6 +91,7 @@ impl Config {
         let data_dir = settings.optional("DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
         let stores = StoreSettings::read(settings);
         let internal_key = InternalKey::read(settings, &data_dir);
+        let operator_key = OperatorKey::read(settings);
         let api_key = settings.optional_secret("PYAIRTABLE_API_KEY");
         let hosts = settings.optional::<String>("MCP_ALLOWED_HOSTS");
         let origins = settings.optional::<String>("MCP_ALLOWED_ORIGINS");
@@ -110,6 +114,7 @@ impl Config {
             data_dir,
             stores: stores?,
             internal_key,
+            operator_key,
             api_key,
             allowed_hosts: hosts.as_deref().map_or_else(|| LOOPBACK_HOSTS.map(str::to_owned).to_vec(), list),
             allowed_origins: origins.unwrap_or_else(|| LOOPBACK_ORIGINS.map(str::to_owned).to_vec()),

@@ -67,7 +67,8 @@ pub async fn app(config: Config) -> Result<Router, StartError> {
         None => Stores::open(&config.stores, config.shutdown.clone()).await?,
     };
     let key = config.internal_key.open().map_err(StartError::InternalKey)?;
-    let authenticator = Authenticator::new(stores.keys.clone(), Some(key.clone()));
+    let authenticator =
+        Authenticator::new(stores.keys.clone(), Some(key.clone())).with_operator(config.operator_key.clone());
     service_kit::telemetry::metrics::handle();
     let gateway = Gateway::new(config.gateway.clone())?;
     let callers = Callers::Many(PrincipalSigner::new(key.clone()));

@@ -8,6 +8,7 @@
 //! A store that is configured and cannot be reached at the start is waited for; then the process ends. It never does
 //! without.
 
+mod passwords;
 mod settings;
 mod start;
 
@@ -19,9 +20,12 @@ use storage::{
     SharedSlots, SqliteStore, StorageError,
 };
 
+use tracing::warn;
+
 pub use settings::StoreSettings;
 pub use start::NotStarted;
 
+use crate::error::chain;
 use crate::health::{Check, Impact};
 use crate::serve::Shutdown;
 use start::{Part, Start};
@@ -50,30 +54,46 @@ impl Stores {
     /// calls are `StorageError::Unavailable`, and after thirty seconds without success `shutdown` fails.
     pub async fn open(settings: &StoreSettings, shutdown: Shutdown) -> Result<Self, StorageError> {
         let mut parts = Vec::new();
-        let database = match &settings.database {
+        let database = match settings.database_now() {
             None => Database::Sqlite(SqliteStore::open(&SqliteStore::path_in(&settings.data_dir)).await?),
             Some(address) => {
-                let store = PostgresStore::new(address);
+                let store = PostgresStore::new(&address);
                 let part = store.clone();
-                parts.push(Part::new("Postgres", address, move || {
+                parts.push(Part::new("Postgres", &address, move || {
                     let store = part.clone();
                     async move { store.prepare().await }
                 }));
                 Database::Postgres(store)
             }
         };
-        let redis = match &settings.redis {
+        let redis = match settings.redis_now() {
             None => None,
             Some(address) => {
-                let store = RedisStore::new(address)?;
+                let store = RedisStore::new(&address)?;
                 let part = store.clone();
-                parts.push(Part::new("Redis", address, move || {
+                parts.push(Part::new("Redis", &address, move || {
                     let store = part.clone();
                     async move { store.connect().await }
                 }));
                 Some(store)
             }
         };
+        if let (Database::Postgres(store), Some(password)) = (&database, &settings.database_password) {
+            let (store, settings) = (store.clone(), settings.clone());
+            passwords::follow(password.clone(), shutdown.clone(), move || {
+                if let Some(address) = settings.database_now() {
+                    store.move_to(&address);
+                }
+            });
+        }
+        if let (Some(store), Some(password)) = (&redis, &settings.redis_password) {
+            let (store, settings) = (store.clone(), settings.clone());
+            passwords::follow(password.clone(), shutdown.clone(), move || {
+                if let Some(Err(error)) = settings.redis_now().map(|address| store.move_to(&address)) {
+                    warn!("the new password of Redis cannot be used: {}", chain(&error));
+                }
+            });
+        }
         Ok(Self::of(database, redis, Start::of(parts, shutdown)))
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::time::timeout;
 
@@ -51,18 +51,13 @@ impl PostgresStore {
     /// A store that has not been reached yet: before [`PostgresStore::prepare`] has succeeded, all calls fail with
     /// `StorageError::Unavailable`.
     pub fn new(address: &PostgresAddress) -> Self {
-        let options = address
-            .options()
-            .application_name("pyairtable")
-            .options(SESSION_LIMITS)
-            .options([("search_path", migrations::SCHEMA)]);
         let pool = PgPoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(IDLE_TIMEOUT)
             .max_lifetime(MAX_LIFETIME)
             .test_before_acquire(true)
-            .connect_lazy_with(options);
+            .connect_lazy_with(connect_options(address));
         Self { pool, is_prepared: Arc::default() }
     }
 
@@ -71,6 +66,11 @@ impl PostgresStore {
         migrations::run(&self.pool).await?;
         self.is_prepared.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Connects with this address from now on; connections that are open stay.
+    pub fn move_to(&self, address: &PostgresAddress) {
+        self.pool.set_connect_options(connect_options(address));
     }
 
     /// Asks the database for an answer; for readiness.
@@ -118,6 +118,11 @@ impl PostgresStore {
             Err(_) => Err(StorageError::Database { action, source: late() }),
         }
     }
+}
+
+fn connect_options(address: &PostgresAddress) -> PgConnectOptions {
+    let options = address.options().application_name("pyairtable");
+    options.options(SESSION_LIMITS).options([("search_path", migrations::SCHEMA)])
 }
 
 /// Waits for a single statement in limited time.

@@ -40,6 +40,11 @@ impl RedisStore {
         Ok(())
     }
 
+    /// Connects with this address from now on; the connection that is open stays.
+    pub fn move_to(&self, address: &RedisAddress) -> Result<(), StorageError> {
+        self.link.move_to(address)
+    }
+
     /// Asks the server for an answer; for health.
     pub async fn ping(&self) -> Result<(), StorageError> {
         self.link.call("ask Redis", &redis::cmd("PING")).await

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use service_kit::config::Reader;
+use secrecy::ExposeSecret as _;
+use service_kit::config::{Reader, Secret};
 use service_kit::private_file;
 use service_kit::telemetry::LogSettings;
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `DATA_DIR`, where the minted token is kept.
     pub data_dir: PathBuf,
+    /// `AIRTABLE_EMULATOR_TOKEN`: accepted with full rights; without it, one is minted.
+    pub token: Option<Secret>,
     /// `--seed`, else the sample; its limits are already those that were asked for.
     pub seed: Seed,
     pub logs: LogSettings,
@@ -82,6 +85,7 @@ impl Config {
     pub fn read(settings: &mut Reader<'_>, options: &Options) -> Option<Self> {
         let listen = settings.optional("AIRTABLE_EMULATOR_LISTEN");
         let data_dir = settings.optional("DATA_DIR");
+        let token = settings.optional_secret("AIRTABLE_EMULATOR_TOKEN");
         let logs = LogSettings::read(settings);
         let seed = match &options.seed {
             None => Some(Seed::sample()),
@@ -91,19 +95,23 @@ impl Config {
         Some(Self {
             listen: options.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
+            token,
             seed: seed.with_limits(limits),
             logs: logs?,
         })
     }
 
-    /// The emulator, which also accepts the token of the data directory (full rights, minted by the first start); and
-    /// that token.
+    /// The emulator, which also accepts the token of the setting, else that of the data directory (full rights, minted by
+    /// the first start); and that token.
     ///
     /// # Errors
     ///
     /// The token's file can neither be read nor written.
     pub fn emulator(self) -> io::Result<(Emulator, String)> {
-        let token = private_file::read_or_create(&token_file(&self.data_dir), mint_token)?;
+        let token = match &self.token {
+            Some(token) => token.current().expose_secret().to_owned(),
+            None => private_file::read_or_create(&token_file(&self.data_dir), mint_token)?,
+        };
         Ok((Emulator::new(self.seed.with_full_token(token.clone())), token))
     }
 }
@@ -163,9 +171,25 @@ mod tests {
         let config = Config::read(&mut settings, &options);
         let problems = settings.finish(config).unwrap_err();
         assert!(problems.to_string().contains("/nowhere/seed.json cannot be read"), "{problems}");
-        for name in ["AIRTABLE_EMULATOR_LISTEN", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT"] {
+        for name in
+            ["AIRTABLE_EMULATOR_LISTEN", "AIRTABLE_EMULATOR_TOKEN", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT"]
+        {
             assert!(asked.lock().unwrap().iter().any(|asked| asked == name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_token_that_is_given_is_used_and_none_is_minted() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = |name: &str| match name {
+            "AIRTABLE_EMULATOR_TOKEN" => Some("patGIVEN.token".to_owned()),
+            "DATA_DIR" => Some(dir.path().display().to_string()),
+            _ => None,
+        };
+        let config = Config::read(&mut Reader::new(&source), &Options::default()).unwrap();
+        let (_, token) = config.emulator().unwrap();
+        assert_eq!(token, "patGIVEN.token");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -174,6 +198,7 @@ mod tests {
         let config = || Config {
             listen: DEFAULT_LISTEN,
             data_dir: dir.path().to_owned(),
+            token: None,
             seed: Seed::empty(),
             logs: LogSettings::read(&mut Reader::new(&|_: &str| None)).unwrap(),
         };

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use service_kit::config::Reader;
+use secrecy::ExposeSecret as _;
+use service_kit::config::{Reader, Secret};
 use service_kit::private_file;
 use service_kit::telemetry::LogSettings;
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `DATA_DIR`, where the minted key is kept.
     pub data_dir: PathBuf,
+    /// `GEMINI_EMULATOR_KEY`: accepted; without it, one is minted.
+    pub key: Option<Secret>,
     pub mode: Mode,
     /// Keys that are accepted beside the minted one.
     pub keys: Keys,
@@ -77,6 +80,7 @@ impl Config {
     pub fn read(settings: &mut Reader<'_>, options: &Options) -> Option<Self> {
         let listen = settings.optional(LISTEN);
         let data_dir = settings.optional("DATA_DIR");
+        let key = settings.optional_secret("GEMINI_EMULATOR_KEY");
         let logs = LogSettings::read(settings);
         let mode = match (&options.script, options.mode) {
             (Some(path), _) => match read_script(path) {
@@ -100,6 +104,7 @@ impl Config {
         Some(Self {
             listen: options.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
+            key,
             mode,
             keys,
             settings: Settings {
@@ -112,13 +117,17 @@ impl Config {
         })
     }
 
-    /// The emulator, which also accepts the key of the data directory (minted by the first start); and that key.
+    /// The emulator, which also accepts the key of the setting, else that of the data directory (minted by the first start);
+    /// and that key.
     ///
     /// # Errors
     ///
     /// The key's file can neither be read nor written.
     pub fn emulator(self) -> io::Result<(Emulator, String)> {
-        let key = private_file::read_or_create(&key_file(&self.data_dir), mint_key)?;
+        let key = match &self.key {
+            Some(key) => key.current().expose_secret().to_owned(),
+            None => private_file::read_or_create(&key_file(&self.data_dir), mint_key)?,
+        };
         let keys = match self.keys {
             Keys::Any => Keys::Any,
             Keys::Only(keys) => Keys::Only(keys.into_iter().chain([key.clone()]).collect::<HashSet<_>>()),
@@ -176,6 +185,20 @@ mod tests {
         assert!(problem.contains("turns[0].reply.txt: is not known here"), "{problem}");
         let problem = read(&Options { script: Some("/nowhere".into()), ..Options::default() }).unwrap_err();
         assert!(problem.contains("/nowhere cannot be read"), "{problem}");
+    }
+
+    #[test]
+    fn a_key_that_is_given_is_used_and_none_is_minted() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = |name: &str| match name {
+            "GEMINI_EMULATOR_KEY" => Some("given".to_owned()),
+            "DATA_DIR" => Some(dir.path().display().to_string()),
+            _ => None,
+        };
+        let config = Config::read(&mut Reader::new(&source), &Options::default()).unwrap();
+        let (_, key) = config.emulator().unwrap();
+        assert_eq!(key, "given");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -23,6 +23,9 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// A secret value that may stand in a file, and is read again when the file changes.
 ///
 /// A file that is missing, empty or unreadable later on leaves the last good value in place. Clones share it.
+///
+/// The file `NAME.previous` beside it, if there is one, holds the value before: a verifier goes on accepting it, also in
+/// a process that starts after the change. Whoever rotates a secret writes that file first.
 #[derive(Clone)]
 pub struct Secret(Arc<Inner>);
 
@@ -33,8 +36,11 @@ struct Inner {
 
 struct State {
     value: SecretString,
-    previous: Option<(SecretString, Instant)>,
+    /// What the value was before this process saw it change, and when that was.
+    replaced: Option<(SecretString, Instant)>,
     stamp: Option<Stamp>,
+    /// What stands in `NAME.previous`.
+    previous: Option<(SecretString, Stamp)>,
     looked: Instant,
     /// The file is in a bad state that was logged already.
     complained: bool,
@@ -83,26 +89,30 @@ impl Secret {
         state.value.clone()
     }
 
-    /// The current value and, for a minute after a change, the one before it: what a verifier accepts.
+    /// What a verifier accepts: the current value, the one in `NAME.previous`, and for a minute after a change the one that
+    /// was current before.
     pub fn accepted(&self) -> Vec<SecretString> {
         let mut values = vec![self.current()];
         let state = self.state();
-        if let Some((previous, replaced)) = &state.previous
-            && replaced.elapsed() < GRACE
-        {
-            values.push(previous.clone());
-        }
+        values.extend(state.previous.iter().map(|(value, _)| value.clone()));
+        values.extend(
+            state.replaced.iter().filter(|(_, at)| at.elapsed() < GRACE).map(|(value, _)| value.clone()),
+        );
         values
     }
 
-    /// Looks at the file now; `true` if the value is another one than before. For a verifier that met an unknown value.
+    /// Looks at the files now; `true` if what is accepted is not what it was. For a verifier that met an unknown value.
     pub fn reread(&self) -> bool {
         let Some(path) = &self.0.file else { return false };
         self.state().refresh(path)
     }
 
     fn from_parts(file: Option<PathBuf>, value: SecretString, stamp: Option<Stamp>) -> Self {
-        let state = State { value, previous: None, stamp, looked: Instant::now(), complained: false };
+        let mut state =
+            State { value, replaced: None, stamp, previous: None, looked: Instant::now(), complained: false };
+        if let Some(path) = &file {
+            state.refresh_previous(path);
+        }
         Self(Arc::new(Inner { file, state: Mutex::new(state) }))
     }
 
@@ -120,12 +130,18 @@ impl Debug for Secret {
 impl State {
     fn refresh(&mut self, path: &Path) -> bool {
         self.looked = Instant::now();
+        let is_changed = self.refresh_value(path);
+        // In this order: a rotation writes the previous value first, so it is there once the new one was seen.
+        self.refresh_previous(path) || is_changed
+    }
+
+    fn refresh_value(&mut self, path: &Path) -> bool {
         match self.changed_value(path) {
             Ok(None) => false,
             Ok(Some(value)) => {
                 info!(file = %path.display(), "a secret's file has changed; its new value is in use");
                 let before = std::mem::replace(&mut self.value, value);
-                self.previous = Some((before, Instant::now()));
+                self.replaced = Some((before, Instant::now()));
                 self.complained = false;
                 true
             }
@@ -136,6 +152,24 @@ impl State {
                 metrics::counter!("config_reload_failures_total").increment(1);
                 false
             }
+        }
+    }
+
+    /// No such file: there is no previous value. One that cannot be used leaves things as they are.
+    fn refresh_previous(&mut self, path: &Path) -> bool {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".previous");
+        let beside = Path::new(&beside);
+        match std::fs::metadata(beside).map(|file| Stamp::of(&file)) {
+            Ok(stamp) if self.previous.as_ref().is_some_and(|(_, seen)| *seen == stamp) => false,
+            Ok(stamp) => match read_value(beside) {
+                Ok(text) => {
+                    self.previous = Some((SecretString::from(text), stamp));
+                    true
+                }
+                Err(_) => false,
+            },
+            Err(_) => self.previous.take().is_some(),
         }
     }
 
@@ -216,6 +250,62 @@ mod tests {
         let accepted: Vec<_> =
             clone.accepted().iter().map(|value| value.expose_secret().to_owned()).collect();
         assert_eq!(accepted, ["the new one", "old"]);
+    }
+
+    #[test]
+    fn the_value_in_the_file_beside_is_accepted_until_that_file_is_gone() {
+        let (keep, path) = file("second");
+        let beside = keep.path().join("secret.previous");
+        fs::write(&beside, "first\n").unwrap();
+        let secret = Secret::from_file(&path).unwrap();
+        let accepted = || -> Vec<String> {
+            secret.accepted().iter().map(|value| value.expose_secret().to_owned()).collect()
+        };
+        assert_eq!(accepted(), ["second", "first"], "also in a process that starts after the change");
+        fs::write(&beside, "").unwrap();
+        assert!(!secret.reread());
+        assert_eq!(accepted(), ["second", "first"], "what cannot be used changes nothing");
+        fs::remove_file(&beside).unwrap();
+        assert!(secret.reread());
+        assert_eq!(accepted(), ["second"]);
+    }
+
+    #[test]
+    fn a_rotation_seen_at_any_moment_leaves_both_values_accepted() {
+        let (keep, path) = file("old");
+        let replace = |name: &str, text: &str| {
+            fs::write(keep.path().join("draft"), text).unwrap();
+            fs::rename(keep.path().join("draft"), keep.path().join(name)).unwrap();
+        };
+        let accepts =
+            |secret: &Secret, text: &str| secret.accepted().iter().any(|value| value.expose_secret() == text);
+        let running = Secret::from_file(&path).unwrap();
+        replace("secret.previous", "old");
+        let between = Secret::from_file(&path).unwrap();
+        assert!(accepts(&between, "old"));
+        replace("secret", "new");
+        for secret in [&running, &between, &Secret::from_file(&path).unwrap()] {
+            secret.reread();
+            assert!(accepts(secret, "old") && accepts(secret, "new"));
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_pointed_elsewhere_is_seen() {
+        // As Kubernetes does it: the file is a link into a directory that is itself a link, which is replaced.
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for (version, text) in [("v1", "aaa"), ("v2", "bbb")] {
+            fs::create_dir(at(version)).unwrap();
+            fs::write(at(version).join("secret"), text).unwrap();
+        }
+        std::os::unix::fs::symlink("v1", at("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/secret", at("secret")).unwrap();
+        let secret = Secret::from_file(&at("secret")).unwrap();
+        std::os::unix::fs::symlink("v2", at("..next")).unwrap();
+        fs::rename(at("..next"), at("..data")).unwrap();
+        assert!(secret.reread());
+        assert_eq!(secret.current().expose_secret(), "bbb");
     }
 
     #[test]

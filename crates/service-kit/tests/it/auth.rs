@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -7,9 +8,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret as _;
 use service_kit::auth::{
-    Authenticator, Bases, Caller, PRINCIPAL_HEADER, Principal, PrincipalSigner, Scope, Scopes,
+    Authenticator, Bases, Caller, OperatorKey, PRINCIPAL_HEADER, Principal, PrincipalSigner, Scope, Scopes,
 };
-use service_kit::config::Secret;
+use service_kit::config::{Reader, Secret};
 use service_kit::keys::ApiKey;
 use service_kit::{ApiError, ErrorCode};
 use storage::{ApiKeyRecord, ApiKeyStore, SqliteStore, StorageError};
@@ -238,4 +239,83 @@ async fn a_signed_principal_has_the_rights_that_were_signed() {
     assert_eq!(status(without_key.authenticate(&headers).await), 401);
     let another = PrincipalSigner::new(Secret::fixed("another")).sign(&signed);
     assert_eq!(fixture.status(&HeaderMap::from_iter([(PRINCIPAL_HEADER, another)])).await, 401);
+}
+
+/// The operator's key in a file, and an authenticator whose store fails whatever it is asked.
+fn operator(directory: &tempfile::TempDir) -> (ApiKey, std::path::PathBuf, Authenticator) {
+    let (key, path) = (ApiKey::mint().unwrap(), directory.path().join("operator-api-key"));
+    std::fs::write(&path, format!("{}\n", key.expose())).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let place = path.display().to_string();
+    let source = |name: &str| (name == "OPERATOR_API_KEY_FILE").then(|| place.clone());
+    let mut settings = Reader::new(&source);
+    let operator = OperatorKey::read(&mut settings);
+    assert!(operator.is_some());
+    (key, path, Authenticator::new(Arc::new(Down), None).with_operator(operator))
+}
+
+/// A store out of reach.
+struct Down;
+
+#[async_trait]
+impl ApiKeyStore for Down {
+    async fn insert(&self, _: &ApiKeyRecord) -> Result<(), StorageError> {
+        Err(StorageError::Unavailable { what: "the database" })
+    }
+    async fn find(&self, _: &str) -> Result<Option<ApiKeyRecord>, StorageError> {
+        Err(StorageError::Unavailable { what: "the database" })
+    }
+    async fn list(&self) -> Result<Vec<ApiKeyRecord>, StorageError> {
+        Err(StorageError::Unavailable { what: "the database" })
+    }
+    async fn revoke(&self, _: &str, _: SystemTime) -> Result<bool, StorageError> {
+        Err(StorageError::Unavailable { what: "the database" })
+    }
+    async fn touch(&self, _: &str, _: SystemTime) -> Result<(), StorageError> {
+        Err(StorageError::Unavailable { what: "the database" })
+    }
+}
+
+#[tokio::test]
+async fn the_operators_key_has_all_rights_also_while_the_database_is_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let (key, _, authenticator) = operator(&directory);
+    let principal = authenticator.authenticate(&bearer(key.expose())).await.unwrap();
+    assert_eq!((principal.scopes, &principal.bases), (Scopes::ALL, &Bases::All));
+    let other = ApiKey::mint().unwrap();
+    assert_eq!(status(authenticator.authenticate(&bearer(other.expose())).await), 503);
+}
+
+#[tokio::test]
+async fn a_rotated_operators_key_is_the_same_principal_and_the_one_before_stays_valid_until_its_file_is_gone()
+{
+    let directory = tempfile::tempdir().unwrap();
+    let (old, path, authenticator) = operator(&directory);
+    let before = authenticator.authenticate(&bearer(old.expose())).await.unwrap();
+    let new = ApiKey::mint().unwrap();
+    std::fs::write(directory.path().join("operator-api-key.previous"), old.expose()).unwrap();
+    std::fs::write(&path, new.expose()).unwrap();
+    for key in [&new, &old, &new] {
+        assert_eq!(authenticator.authenticate(&bearer(key.expose())).await.unwrap(), before);
+    }
+    std::fs::remove_file(directory.path().join("operator-api-key.previous")).unwrap();
+    // A process that starts now has never seen the old key.
+    let place = path.display().to_string();
+    let source = |name: &str| (name == "OPERATOR_API_KEY_FILE").then(|| place.clone());
+    let operator = OperatorKey::read(&mut Reader::new(&source));
+    let fixture = Fixture::new().await;
+    let later = Authenticator::new(fixture.store.clone(), None).with_operator(operator);
+    assert_eq!(status(later.authenticate(&bearer(new.expose())).await), 200);
+    assert_eq!(status(later.authenticate(&bearer(old.expose())).await), 401);
+}
+
+#[test]
+fn an_operators_key_that_is_no_key_is_refused_without_being_shown() {
+    for value in ["hunter2", "patAAAAAAAAAAAAAA.0123", "pya_live_abcdefgh_0123"] {
+        let source = |name: &str| (name == "OPERATOR_API_KEY").then(|| value.to_owned());
+        let mut settings = Reader::new(&source);
+        let operator = OperatorKey::read(&mut settings);
+        let error = settings.finish(operator).unwrap_err().to_string();
+        assert!(error.contains("OPERATOR_API_KEY") && !error.contains(value), "{error}");
+    }
 }

@@ -5,7 +5,10 @@ use sqlx::postgres::PgConnectOptions;
 
 /// Where a Postgres database is, and how to get in. Shows host and port only.
 #[derive(Clone)]
-pub struct PostgresAddress(PgConnectOptions);
+pub struct PostgresAddress {
+    options: PgConnectOptions,
+    has_password: bool,
+}
 
 /// Says nothing of the text: there may be a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,8 +16,19 @@ pub struct PostgresAddress(PgConnectOptions);
 pub struct InvalidPostgresAddress;
 
 impl PostgresAddress {
+    /// Whether the text held a password.
+    pub fn has_password(&self) -> bool {
+        self.has_password
+    }
+
+    /// The same place with this password.
+    #[must_use]
+    pub fn with_password(&self, password: &str) -> Self {
+        Self { options: self.options.clone().password(password), has_password: true }
+    }
+
     pub(super) fn options(&self) -> PgConnectOptions {
-        self.0.clone()
+        self.options.clone()
     }
 }
 
@@ -39,15 +53,16 @@ impl FromStr for PostgresAddress {
             None => rest.to_owned(),
         };
         let options = PgConnectOptions::from_str(&format!("postgresql://{rest}"));
-        options.map(Self).map_err(|_| InvalidPostgresAddress)
+        let options = options.map_err(|_| InvalidPostgresAddress)?;
+        Ok(Self { options, has_password: holds_password(&rest) })
     }
 }
 
 impl fmt::Display for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.get_socket() {
+        match self.options.get_socket() {
             Some(socket) => write!(f, "{}", socket.display()),
-            None => write!(f, "{}:{}", self.0.get_host(), self.0.get_port()),
+            None => write!(f, "{}:{}", self.options.get_host(), self.options.get_port()),
         }
     }
 }
@@ -56,6 +71,15 @@ impl fmt::Debug for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresAddress({self})")
     }
+}
+
+/// `rest` is what follows the scheme. The library does not tell.
+fn holds_password(rest: &str) -> bool {
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user = place.split('/').next().and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+    let in_user =
+        user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty());
+    in_user || query.split('&').any(|part| part.starts_with("password="))
 }
 
 #[cfg(test)]
@@ -80,13 +104,30 @@ mod tests {
     }
 
     #[test]
+    fn an_address_knows_whether_it_came_with_a_password() {
+        for (text, has_password) in [
+            ("postgresql://user@db:5432/pya", false),
+            ("postgresql://user:@db:5432/pya", false),
+            ("postgresql://db:5432/pya", false),
+            ("postgresql+asyncpg://user:secret@db/pya", true),
+            ("postgresql://user@db/pya?sslmode=require&password=secret", true),
+            ("postgresql://user:secret@%2Frun%2Fpostgresql/pya", true),
+        ] {
+            let address: PostgresAddress = text.parse().unwrap();
+            assert_eq!(address.has_password(), has_password, "{text}");
+            let changed = address.with_password("it's");
+            assert!(changed.has_password() && changed.to_string() == address.to_string());
+        }
+    }
+
+    #[test]
     fn the_way_of_encrypting_is_understood_in_both_spellings() {
         for text in [
             "postgresql+asyncpg://u@h/d?ssl=verify-full&application_name=x",
             "postgresql://u@h/d?sslmode=verify-full",
         ] {
             let address: PostgresAddress = text.parse().unwrap();
-            assert!(matches!(address.0.get_ssl_mode(), PgSslMode::VerifyFull), "{text}");
+            assert!(matches!(address.options.get_ssl_mode(), PgSslMode::VerifyFull), "{text}");
         }
     }
 

@@ -14,6 +14,18 @@ pub struct RedisAddress(ConnectionInfo);
 pub struct InvalidRedisAddress;
 
 impl RedisAddress {
+    /// Whether the text held a password.
+    pub fn has_password(&self) -> bool {
+        self.0.redis_settings().password().is_some_and(|password| !password.is_empty())
+    }
+
+    /// The same place with this password.
+    #[must_use]
+    pub fn with_password(&self, password: &str) -> Self {
+        let settings = self.0.redis_settings().clone().set_password(password);
+        Self(self.0.clone().set_redis_settings(settings))
+    }
+
     pub(super) fn info(&self) -> ConnectionInfo {
         self.0.clone()
     }
@@ -65,6 +77,18 @@ mod tests {
             assert_eq!(address.to_string(), shown, "{text}");
             assert!(!format!("{address:?}").contains("hunter2"), "{address:?}");
             assert_eq!(address.is_encrypted(), text.starts_with("rediss"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_knows_whether_it_came_with_a_password() {
+        for (text, has_password) in
+            [("redis://cache:6379", false), ("redis://user@cache", false), ("redis://:secret@cache/1", true)]
+        {
+            let address: RedisAddress = text.parse().unwrap();
+            assert_eq!(address.has_password(), has_password, "{text}");
+            let changed = address.with_password("p@ss");
+            assert!(changed.has_password() && changed.to_string() == address.to_string());
         }
     }
 

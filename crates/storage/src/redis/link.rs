@@ -21,7 +21,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const RECONNECT_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) struct Link {
-    client: Client,
+    client: Mutex<Client>,
     /// For the log.
     address: RedisAddress,
     connection: Mutex<Option<MultiplexedConnection>>,
@@ -32,14 +32,8 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(address: &RedisAddress) -> Result<Self, StorageError> {
-        if address.is_encrypted() {
-            // Somebody else may have chosen it already, which is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let client = Client::open(address.info())
-            .map_err(|source| StorageError::Redis { action: "use Redis", source })?;
         Ok(Self {
-            client,
+            client: Mutex::new(client(address)?),
             address: address.clone(),
             connection: Mutex::new(None),
             was_reached: AtomicBool::new(false),
@@ -54,6 +48,13 @@ impl Link {
             *self.connection() = Some(connection);
             self.was_reached.store(true, Ordering::Release);
         }
+        Ok(())
+    }
+
+    /// Connects with this address from now on; the connection that is open stays.
+    pub(super) fn move_to(&self, address: &RedisAddress) -> Result<(), StorageError> {
+        let client = client(address)?;
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         Ok(())
     }
 
@@ -138,8 +139,9 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_LIMIT))
             .set_response_timeout(Some(CONNECT_LIMIT));
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reached = async {
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
             redis::cmd("PING").query_async::<()>(&mut connection).await?;
             Ok(connection)
         };
@@ -150,6 +152,14 @@ impl Link {
     fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn client(address: &RedisAddress) -> Result<Client, StorageError> {
+    if address.is_encrypted() {
+        // Somebody else may have chosen it already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Client::open(address.info()).map_err(|source| StorageError::Redis { action: "use Redis", source })
 }
 
 /// Whether the server cannot be talked to, rather than having said no.

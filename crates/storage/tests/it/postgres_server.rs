@@ -155,3 +155,17 @@ async fn a_wrong_password_is_an_error_that_does_not_show_it() {
     let error = format!("{:?}", store(&url).prepare().await.unwrap_err());
     assert!(error.contains("password") && !error.contains("hunter2"), "{error}");
 }
+
+#[tokio::test]
+async fn a_new_password_is_used_for_the_connections_after_it() {
+    let mut server = Postgres::start();
+    let address: storage::PostgresAddress = server.url().parse().unwrap();
+    let store = PostgresStore::new(&address);
+    store.prepare().await.unwrap();
+    server.execute("ALTER ROLE pyairtable PASSWORD 'it''s new'");
+    server.kill();
+    server.restart();
+    assert!(store.find("s").await.is_err(), "the old password is refused");
+    store.move_to(&address.with_password("it's new"));
+    assert_eq!(store.find("s").await.unwrap(), None);
+}

@@ -233,3 +233,22 @@ async fn a_raise_that_was_cut_off_is_made_good_before_counters_are_read_again() 
     until_back(&store).await;
     assert!(current(&store).await.unwrap() > before);
 }
+
+#[tokio::test]
+async fn a_new_password_is_used_for_the_connections_after_it() {
+    let server = Redis::start();
+    let address: storage::RedisAddress = server.url().parse().unwrap();
+    let store = RedisStore::new(&address).unwrap();
+    store.connect().await.unwrap();
+    command(&server, &["CONFIG", "SET", "requirepass", "it's new"]).await;
+    store.move_to(&address.with_password("it's new")).unwrap();
+    let client = redis::Client::open(server.url().replace(server.password(), "it's%20new")).unwrap();
+    let mut administrator = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "normal"])
+        .query_async::<()>(&mut administrator)
+        .await
+        .unwrap();
+    assert!(store.ping().await.is_err(), "the connection was cut");
+    until_back(&store).await;
+}
