@@ -2,6 +2,21 @@
 
 use crate::value::{ErrorKind, Value};
 
+/// Looks at all elements, those of nested arrays in their place, up to the first that is an error.
+pub(crate) fn each_good<'v, 'a>(
+    values: &'v [Value<'a>],
+    look: &mut impl FnMut(&'v Value<'a>),
+) -> Result<(), ErrorKind> {
+    values.iter().try_for_each(|value| match value {
+        Value::Array(items) => each_good(items, look),
+        Value::Error(kind) => Err(*kind),
+        other => {
+            look(other);
+            Ok(())
+        }
+    })
+}
+
 /// All elements, those of nested arrays in their place.
 pub(crate) fn flatten<'v, 'a>(values: &'v [Value<'a>]) -> Vec<&'v Value<'a>> {
     fn push<'v, 'a>(out: &mut Vec<&'v Value<'a>>, value: &'v Value<'a>) {
@@ -17,11 +32,8 @@ pub(crate) fn flatten<'v, 'a>(values: &'v [Value<'a>]) -> Vec<&'v Value<'a>> {
 
 /// As [`flatten`], failing with the first error among the elements.
 pub(crate) fn flatten_good<'v, 'a>(values: &'v [Value<'a>]) -> Result<Vec<&'v Value<'a>>, ErrorKind> {
-    let elements = flatten(values);
-    elements.iter().try_for_each(|element| match element {
-        Value::Error(kind) => Err(*kind),
-        _ => Ok(()),
-    })?;
+    let mut elements = Vec::with_capacity(values.len());
+    each_good(values, &mut |element| elements.push(element))?;
     Ok(elements)
 }
 

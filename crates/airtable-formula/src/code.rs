@@ -66,4 +66,53 @@ pub(crate) struct Program {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) sets: Vec<HashSet<Box<str>>>,
     pub(crate) field_lists: Vec<Vec<usize>>,
+    /// Most values that lie on the stack at once.
+    pub(crate) depth: usize,
+}
+
+impl Program {
+    /// Walks once through the operations. All jumps lead forward, so the depth at each place is known on arrival.
+    pub(crate) fn measure_depth(&mut self) {
+        let mut at_place = vec![0usize; self.ops.len() + 1];
+        let mut depth = 0usize;
+        for (place, op) in self.ops.iter().enumerate() {
+            depth = depth.max(at_place[place]);
+            let mut arrive = |target: Index, depth: usize| {
+                let known = &mut at_place[target as usize];
+                *known = depth.max(*known);
+            };
+            depth = match *op {
+                Op::Constant(_) | Op::Field(_) | Op::RecordId | Op::CreatedTime | Op::LastModifiedTime(_) => {
+                    depth + 1
+                }
+                Op::AnyOf(_) => depth,
+                Op::Branch { otherwise, end } => {
+                    arrive(otherwise, depth - 1);
+                    arrive(end, depth);
+                    depth - 1
+                }
+                Op::Jump(target) => {
+                    arrive(target, depth);
+                    0 // What follows is reached by other ways.
+                }
+                Op::Subject { end } => {
+                    arrive(end, depth);
+                    depth
+                }
+                Op::Case { next, end } => {
+                    arrive(next, depth - 1);
+                    arrive(end, depth - 1);
+                    depth - 2
+                }
+                Op::Drop => depth - 1,
+                Op::Sign { .. }
+                | Op::Binary(_)
+                | Op::Concatenate(_)
+                | Op::Call { .. }
+                | Op::Regex { .. }
+                | Op::IsError => depth + 1 - crate::vm::operands(op).unwrap_or(0),
+            };
+            self.depth = self.depth.max(depth);
+        }
+    }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Binding {
     pub(crate) names: Vec<Bound>,
     /// Sorted, each once.
     pub(crate) fields: Vec<usize>,
-    pub(crate) volatile: bool,
+    /// Names of the functions whose result depends on the time, each once.
+    pub(crate) volatile: Vec<&'static str>,
+    pub(crate) modification_times: bool,
     pub(crate) result_type: ValueType,
 }
 
@@ -47,9 +49,15 @@ pub(crate) fn bind(tree: &Tree, source: &str, schema: &Schema) -> Result<Binding
         .collect();
     fields.sort_unstable();
     fields.dedup();
-    let volatile = tree.nodes.iter().zip(&names).any(|(node, bound)| is_volatile(node, *bound));
+    let mut volatile: Vec<&str> =
+        tree.nodes.iter().zip(&names).filter_map(|(node, bound)| volatile(node, *bound)).collect();
+    volatile.sort_unstable();
+    volatile.dedup();
+    let modification_times = names.iter().any(
+        |bound| matches!(bound, Bound::Function(function) if matches!(function.kind, Kind::LastModifiedTime)),
+    );
     let result_type = result_type(tree, &names, schema);
-    Ok(Binding { names, fields, volatile, result_type })
+    Ok(Binding { names, fields, volatile, modification_times, result_type })
 }
 
 /// All unknown fields are reported together; if there are none, all unknown functions.
@@ -142,19 +150,24 @@ fn check_call(
     let takes_fields_only = matches!(function.kind, Kind::LastModifiedTime);
     if takes_fields_only && arguments.iter().any(|argument| !matches!(names[*argument], Bound::Field(_))) {
         let message = format!("{} takes nothing but fields", function.name);
-        return Err(CompileError::Syntax { message, at: Location::new(source, node.span.clone()) });
+        return Err(CompileError::Syntax {
+            message,
+            expected: None,
+            at: Location::new(source, node.span.clone()),
+        });
     }
     Ok(())
 }
 
-fn is_volatile(node: &Node, bound: Bound) -> bool {
-    let Bound::Function(function) = bound else { return false };
-    match (function.kind, &node.kind) {
+fn volatile(node: &Node, bound: Bound) -> Option<&'static str> {
+    let Bound::Function(function) = bound else { return None };
+    let is_volatile = match (function.kind, &node.kind) {
         (Kind::Volatile(_), _) => true,
         // What a pattern leaves out, or the text lacks, is today's.
         (Kind::DatetimeParse(_), NodeKind::Call { arguments, .. }) => arguments.len() > 1,
         _ => false,
-    }
+    };
+    is_volatile.then_some(function.name)
 }
 
 /// Children stand before their parents, so one pass is enough.

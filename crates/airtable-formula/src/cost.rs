@@ -1,27 +1,32 @@
 //! What one formula may cost: limits that depend on the input alone, never on the clock.
 
-use crate::value::ErrorKind;
+use crate::value::{ErrorKind, Value};
 
 /// Bounds on one formula and on one evaluation of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest formula that compiles, in bytes.
+    /// Longest formula that compiles, in bytes. (Airtable takes some 16,000 characters in a URL and more in a body.)
     pub formula_bytes: usize,
+    /// Parentheses and calls within each other, at most. Nothing recurses, so this only keeps out nonsense.
+    pub nesting: usize,
     /// Longest text that an evaluation may build, in bytes. (An Airtable long text cell holds 100,000 characters.)
     pub text_bytes: usize,
-    /// Work of one evaluation: an operation counts one unit, sixteen bytes of text it reads or builds count one more.
-    /// When it is used up, the result is [`ErrorKind::Limit`].
+    /// Work of one evaluation: an operation counts one unit, and so do sixteen bytes of text that it reads or four that it
+    /// builds, so that this bounds memory too. When it is used up, the result is [`ErrorKind::Limit`].
     pub work: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { formula_bytes: 1 << 20, text_bytes: 1 << 20, work: 1 << 22 }
+        Self { formula_bytes: 1 << 17, nesting: 1000, text_bytes: 1 << 20, work: 1 << 22 }
     }
 }
 
-/// Bytes of text that count as one unit of work.
-const BYTES_PER_UNIT: usize = 16;
+/// Bytes of text that count as one unit of work when they are read.
+const BYTES_READ_PER_UNIT: usize = 16;
+
+/// Likewise when they are built.
+const BYTES_BUILT_PER_UNIT: usize = 4;
 
 /// Counts down the work of one evaluation.
 #[derive(Debug)]
@@ -55,7 +60,7 @@ impl Meter {
 
     /// Counts text that is read.
     pub(crate) fn read(&mut self, bytes: usize) -> Result<(), ErrorKind> {
-        self.spend((bytes / BYTES_PER_UNIT) as u64)
+        self.spend((bytes / BYTES_READ_PER_UNIT) as u64)
     }
 
     /// Counts text that is about to be built; refuses one that would be too long.
@@ -63,6 +68,14 @@ impl Meter {
         if bytes > self.text_bytes {
             return Err(ErrorKind::Limit);
         }
-        self.read(bytes)
+        self.spend((bytes / BYTES_BUILT_PER_UNIT) as u64)
+    }
+
+    /// Counts an array that a row has made.
+    pub(crate) fn hold(&mut self, value: &Value<'_>) -> Result<(), ErrorKind> {
+        match value {
+            Value::Array(items) => self.spend((size_of_val(items.as_slice()) / BYTES_BUILT_PER_UNIT) as u64),
+            _ => Ok(()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::code::{Index, Op, Program};
 use crate::coerce;
 use crate::compile::{Binding, Bound};
 use crate::cost::{Limits, Meter};
+use crate::date::Date;
 use crate::formula::Context;
 use crate::function::{Function, Kind};
 use crate::lexer::Operator;
@@ -18,7 +19,7 @@ use crate::vm::{self, Env, index};
 const LONGEST_FOLDED: usize = 4096;
 
 /// Regular expressions compiled ahead for one formula; further ones are compiled when they are met.
-const MOST_PATTERNS: usize = 200;
+const MOST_PATTERNS: usize = 100;
 
 /// Least number of comparisons of one field with texts, in one `OR`, that become a look-up.
 const LEAST_ALTERNATIVES: usize = 4;
@@ -38,12 +39,14 @@ pub(crate) fn emit(tree: &Tree, binding: &Binding, limits: &Limits) -> Program {
     while let Some(work) = emitter.work.pop() {
         emitter.step(work);
     }
+    emitter.program.measure_depth();
     emitter.program
 }
 
 /// What is still to be done, last first.
 enum Work {
     Node(NodeId),
+    Constant(Value<'static>),
     /// The operands of this are done.
     Op(Op),
     RegexCall(&'static Function, u32),
@@ -89,6 +92,7 @@ impl Emitter<'_> {
     fn step(&mut self, work: Work) {
         match work {
             Work::Node(id) => self.node(id),
+            Work::Constant(value) => self.constant(value),
             Work::Op(op) => self.push_folded(op),
             Work::RegexCall(function, arguments) => self.regex_call(function, arguments),
             Work::AnyOf(set) => {
@@ -188,6 +192,14 @@ impl Emitter<'_> {
             Kind::Eager(_) | Kind::Volatile(_) | Kind::DatetimeParse(_) => {
                 self.work.push(Work::Op(Op::Call { function, arguments: count }));
                 self.work.extend(arguments.iter().rev().map(|argument| Work::Node(*argument)));
+            }
+            Kind::TwoDates(_) => {
+                self.work.push(Work::Op(Op::Call { function, arguments: count }));
+                for (place, argument) in arguments.iter().enumerate().rev() {
+                    let date = (place < 2).then(|| self.date_literal(*argument)).flatten();
+                    self.work
+                        .push(date.map_or(Work::Node(*argument), |date| Work::Constant(Value::Date(date))));
+                }
             }
             Kind::Or(_) => self.alternatives(function, arguments),
             Kind::Regex(_) => {
@@ -300,10 +312,22 @@ impl Emitter<'_> {
         }
         let others = arguments.iter().enumerate().filter(|(place, _)| !grouped.contains(place));
         operands.extend(others.map(|(_, argument)| (*argument, None)));
-        self.work.push(Work::Op(Op::Call { function, arguments: index(operands.len()) }));
+        // A look-up gives a truth value already.
+        if !matches!(operands.as_slice(), [(_, Some(_))]) {
+            self.work.push(Work::Op(Op::Call { function, arguments: index(operands.len()) }));
+        }
         for (operand, set) in operands.into_iter().rev() {
             self.work.extend(set.map(Work::AnyOf));
             self.work.push(Work::Node(operand));
+        }
+    }
+
+    /// A text that stands where a date is wanted, read once instead of for each record. One that is no date stays a text,
+    /// and so an error when it is evaluated.
+    fn date_literal(&self, id: NodeId) -> Option<Date> {
+        match &self.tree.nodes[id].kind {
+            NodeKind::Text(text) => crate::date::of(&Value::from(text.as_str())).ok(),
+            _ => None,
         }
     }
 
@@ -353,7 +377,7 @@ impl Emitter<'_> {
             Some(known) => Some(*known),
             None if self.patterns.len() >= MOST_PATTERNS => None,
             None => {
-                let pattern = Pattern::compile(&text).ok()?;
+                let pattern = Pattern::compile(&text, &mut self.env.meter).ok()?;
                 let known = index(self.program.patterns.len());
                 self.patterns.insert(text.into_owned(), known);
                 self.program.patterns.push(pattern);
@@ -381,10 +405,9 @@ impl Emitter<'_> {
         }
         // Constants are pushed in the order of their operations, so the operands are the last of them.
         let first = self.program.constants.len() - count;
-        let mut stack = self.program.constants[first..].to_vec();
+        let mut operands = self.program.constants[first..].to_vec();
         self.env.context_used = false;
-        vm::apply(&op, &mut stack, &self.program.patterns, &mut self.env);
-        let Some(result) = stack.pop() else { return };
+        let result = vm::apply(&op, &mut operands, &self.program.patterns, &mut self.env);
         let is_small = match &result {
             Value::Array(_) | Value::Error(crate::ErrorKind::Limit) => false,
             Value::Text(text) => text.len() <= LONGEST_FOLDED,

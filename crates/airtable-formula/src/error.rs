@@ -3,11 +3,18 @@
 use std::fmt;
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthStr;
+
 /// A formula was refused. Nothing of it was evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CompileError {
     /// The text is not a formula.
-    Syntax { message: String, at: Box<Location> },
+    Syntax {
+        message: String,
+        /// What could stand there instead, in words, where that helps.
+        expected: Option<&'static str>,
+        at: Box<Location>,
+    },
     /// Fields that the table does not have: every one of the formula, in order of appearance, each once.
     UnknownFields { names: Vec<UnknownName>, at: Box<Location> },
     /// Functions that Airtable does not have, likewise.
@@ -40,7 +47,7 @@ pub struct Location {
     /// In characters, from 1.
     pub column: usize,
     excerpt: String,
-    /// Characters of the excerpt before the place, and in it.
+    /// Columns of a terminal that the excerpt takes before the place, and in it.
     marked: (usize, usize),
 }
 
@@ -58,16 +65,20 @@ impl Location {
         let shown_start =
             before.char_indices().rev().take(EXCERPT).last().map_or(start, |(index, _)| line_start + index);
         let shown: String = source[shown_start..line_end].chars().take(2 * EXCERPT).collect();
-        let ahead = source[shown_start..start].chars().count();
-        let inside = source[start..end.min(line_end).max(start)].chars().count();
-        let width = inside.clamp(1, (2 * EXCERPT - ahead).max(1));
+        // A tab or other control character would move the caret away from its place.
+        let excerpt: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let before_place = source[shown_start..start].chars().count();
+        let in_place = source[start..end.min(line_end).max(start)].chars().count();
+        let place = excerpt.char_indices().nth(before_place).map_or(excerpt.len(), |(index, _)| index);
+        let behind =
+            excerpt[place..].char_indices().nth(in_place).map_or(excerpt.len(), |(index, _)| place + index);
+        let marked = (excerpt[..place].width(), excerpt[place..behind].width().max(1));
         Box::new(Self {
             span,
             line: source[..start].matches('\n').count() + 1,
             column: before.chars().count() + 1,
-            // A tab or other control character would move the caret away from its place.
-            excerpt: shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
-            marked: (ahead, width),
+            excerpt,
+            marked,
         })
     }
 }
@@ -130,9 +141,12 @@ impl fmt::Display for CompileError {
                 write!(f, "the formula has {bytes} bytes; {limit} are allowed")?
             }
         }
-        match self.location() {
-            Some(at) => write!(f, " (line {}, column {})\n{at}", at.line, at.column),
-            None => Ok(()),
+        if let Some(at) = self.location() {
+            write!(f, " (line {}, column {})\n{at}", at.line, at.column)?;
+        }
+        match self {
+            Self::Syntax { expected: Some(expected), .. } => write!(f, " expected {expected}"),
+            _ => Ok(()),
         }
     }
 }

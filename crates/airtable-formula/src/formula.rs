@@ -50,7 +50,9 @@ pub struct Formula {
     tree: Tree,
     program: Program,
     fields: Vec<usize>,
-    volatile: bool,
+    field_ids: Vec<Box<str>>,
+    volatile: Vec<&'static str>,
+    modification_times: bool,
     result_type: ValueType,
     limits: Limits,
 }
@@ -58,16 +60,19 @@ pub struct Formula {
 impl Formula {
     /// Parses a formula, looks its names up and folds what is constant.
     pub fn compile(text: &str, schema: &Schema, limits: &Limits) -> Result<Self, CompileError> {
-        if text.len() > limits.formula_bytes {
-            return Err(CompileError::TooLong { bytes: text.len(), limit: limits.formula_bytes });
-        }
-        let tree = Tree::parse(text)?;
+        let tree = Tree::parse_within(text, limits)?;
         let binding = bind(&tree, text, schema)?;
         let program = emit(&tree, &binding, limits);
         Ok(Self {
             tree,
             program,
+            field_ids: binding
+                .fields
+                .iter()
+                .map(|index| schema.fields()[*index].id.as_str().into())
+                .collect(),
             fields: binding.fields,
+            modification_times: binding.modification_times,
             volatile: binding.volatile,
             result_type: binding.result_type,
             limits: *limits,
@@ -89,10 +94,27 @@ impl Formula {
         &self.fields
     }
 
-    /// Whether the result may change while the record does not (`NOW`, `TODAY`, `FROMNOW`, `TONOW`, or a date parsed by a
-    /// pattern: a text that lacks the year gets the current one).
+    /// Ids of the same fields, in the same order. A formula stays right as long as these keep their types, whatever they are
+    /// called.
+    pub fn field_ids(&self) -> impl Iterator<Item = &str> {
+        self.field_ids.iter().map(|id| &**id)
+    }
+
+    /// Whether the result may change while the record does not.
     pub fn volatile(&self) -> bool {
-        self.volatile
+        !self.volatile.is_empty()
+    }
+
+    /// The functions that make it so, sorted: `NOW`, `TODAY` (which changes at midnight UTC only), `FROMNOW`, `TONOW`, or
+    /// `DATETIME_PARSE` with a pattern (a text that lacks the year gets the current one).
+    pub fn volatile_functions(&self) -> &[&'static str] {
+        &self.volatile
+    }
+
+    /// Whether `LAST_MODIFIED_TIME` is used: then the result may change with any field of the record, unless the function
+    /// names the fields, which [`Self::fields`] then lists.
+    pub fn reads_modification_time(&self) -> bool {
+        self.modification_times
     }
 
     /// What type results have, errors and blanks aside.

@@ -28,6 +28,8 @@ pub(crate) type Builtin = for<'a> fn(&mut [Value<'a>], &mut Env<'_>) -> Result<V
 pub(crate) enum Kind {
     /// Arguments first. An error among them is the result.
     Eager(Builtin),
+    /// As `Eager`; the first two arguments are dates.
+    TwoDates(Builtin),
     /// As `Eager`, and the result depends on the time of evaluation.
     Volatile(Builtin),
     /// Reads text by a pattern; parts that the pattern lacks are today's.
@@ -90,7 +92,7 @@ const DATE: Outcome = Outcome::Is(ValueType::Date);
 const ARRAY: Outcome = Outcome::Is(ValueType::Array);
 const NOTHING: Outcome = Outcome::Is(ValueType::Blank);
 
-use Kind::{Eager, Volatile};
+use Kind::{Eager, TwoDates, Volatile};
 
 /// Sorted by name.
 static FUNCTIONS: [Function; 85] = [
@@ -112,7 +114,7 @@ static FUNCTIONS: [Function; 85] = [
     function("DATEADD", 3, 3, Eager(date::dateadd), DATE),
     function("DATEDIF", 0, ANY, Kind::NotBuilt, NUMBER),
     function("DATESTR", 1, 1, Eager(date::datestr), TEXT),
-    function("DATETIME_DIFF", 2, 3, Eager(date::datetime_diff), NUMBER),
+    function("DATETIME_DIFF", 2, 3, TwoDates(date::datetime_diff), NUMBER),
     function("DATETIME_FORMAT", 1, 2, Eager(date::datetime_format), TEXT),
     function("DATETIME_PARSE", 1, 3, Kind::DatetimeParse(date::datetime_parse), DATE),
     function("DAY", 1, 1, Eager(date::day), NUMBER),
@@ -128,9 +130,9 @@ static FUNCTIONS: [Function; 85] = [
     function("IF", 2, 3, Kind::If, Outcome::Branch),
     function("INT", 1, 1, Eager(numeric::int), NUMBER),
     function("ISERROR", 1, 1, Kind::IsError, BOOLEAN),
-    function("IS_AFTER", 2, 3, Eager(date::is_after), BOOLEAN),
-    function("IS_BEFORE", 2, 3, Eager(date::is_before), BOOLEAN),
-    function("IS_SAME", 2, 3, Eager(date::is_same), BOOLEAN),
+    function("IS_AFTER", 2, 3, TwoDates(date::is_after), BOOLEAN),
+    function("IS_BEFORE", 2, 3, TwoDates(date::is_before), BOOLEAN),
+    function("IS_SAME", 2, 3, TwoDates(date::is_same), BOOLEAN),
     function("LAST_MODIFIED_TIME", 0, ANY, Kind::LastModifiedTime, DATE),
     function("LEFT", 1, 2, Eager(text::left), TEXT),
     function("LEN", 1, 1, Eager(text::len), NUMBER),
@@ -176,7 +178,7 @@ static FUNCTIONS: [Function; 85] = [
     function("WEEKDAY", 1, 2, Eager(date::weekday), NUMBER),
     function("WEEKNUM", 1, 2, Eager(date::weeknum), NUMBER),
     function("WORKDAY", 2, 3, Eager(date::workday), DATE),
-    function("WORKDAY_DIFF", 2, 3, Eager(date::workday_diff), NUMBER),
+    function("WORKDAY_DIFF", 2, 3, TwoDates(date::workday_diff), NUMBER),
     function("XOR", 1, ANY, Eager(logical::xor), BOOLEAN),
     function("YEAR", 1, 1, Eager(date::year), NUMBER),
 ];

@@ -69,12 +69,18 @@ impl Operator {
 #[derive(Debug)]
 pub(crate) struct SyntaxError {
     pub(crate) message: String,
+    pub(crate) expected: Option<&'static str>,
     pub(crate) span: Range<usize>,
 }
 
 impl SyntaxError {
     pub(crate) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self { message: message.into(), span }
+        Self { message: message.into(), expected: None, span }
+    }
+
+    /// Says what could stand there.
+    pub(crate) fn expecting(self, expected: &'static str) -> Self {
+        Self { expected: Some(expected), ..self }
     }
 }
 
@@ -165,13 +171,14 @@ impl<'s> Lexer<'s> {
                 '\\' if rest.next_if(|(_, next)| *next == '}').is_some() => name.push('}'),
                 '}' => {
                     self.at += 1 + index + 1;
-                    if name.trim().is_empty() {
-                        return Err(SyntaxError::new(
-                            "a field name is missing between the braces",
-                            start..self.at,
-                        ));
-                    }
-                    return Ok(Token::Braced(name));
+                    let wrong = if name.trim().is_empty() {
+                        "a field name is missing between the braces"
+                    } else if name.matches('}').count() > 1 {
+                        "no formula can write a name with more than one }; the field's id works instead"
+                    } else {
+                        return Ok(Token::Braced(name));
+                    };
+                    return Err(SyntaxError::new(wrong, start..self.at));
                 }
                 c => name.push(c),
             }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::cost::Limits;
 use crate::error::{CompileError, Location};
 use crate::lexer::{Lexer, Operator, SyntaxError, Token};
 use crate::tree::{Node, NodeId, NodeKind, Tree};
@@ -9,12 +10,26 @@ use crate::tree::{Node, NodeId, NodeKind, Tree};
 impl Tree {
     /// Parses a formula. Fields and functions may be any; they are looked up when it is compiled.
     pub fn parse(source: &str) -> Result<Self, CompileError> {
-        Parser { lexer: Lexer::new(source), nodes: Vec::new(), operands: Vec::new(), pending: Vec::new() }
-            .formula()
-            .map_err(|error| CompileError::Syntax {
-                message: error.message,
-                at: Location::new(source, error.span),
-            })
+        Self::parse_within(source, &Limits::default())
+    }
+
+    /// As [`Self::parse`], with other limits on length and nesting.
+    pub fn parse_within(source: &str, limits: &Limits) -> Result<Self, CompileError> {
+        if source.len() > limits.formula_bytes {
+            return Err(CompileError::TooLong { bytes: source.len(), limit: limits.formula_bytes });
+        }
+        let parser = Parser {
+            lexer: Lexer::new(source),
+            nodes: Vec::new(),
+            operands: Vec::new(),
+            pending: Vec::new(),
+            may_open: limits.nesting,
+        };
+        parser.formula().map_err(|error| CompileError::Syntax {
+            message: error.message,
+            expected: error.expected,
+            at: Location::new(source, error.span),
+        })
     }
 }
 
@@ -39,7 +54,12 @@ struct Parser<'s> {
     nodes: Vec<Node>,
     operands: Vec<NodeId>,
     pending: Vec<Pending>,
+    /// How many parentheses may still be opened within the open ones.
+    may_open: usize,
 }
+
+/// What can stand where a value is missing.
+const VALUE: &str = "a number, a \"text\", a {Field} or a FUNCTION(…)";
 
 impl Parser<'_> {
     fn formula(mut self) -> Result<Tree, SyntaxError> {
@@ -67,12 +87,14 @@ impl Parser<'_> {
                         self.push(NodeKind::Call { function, arguments: Vec::new() }, span.start..close.end);
                         return Ok(());
                     }
+                    self.open(&span)?;
                     let operands = self.operands.len();
                     self.pending.push(Pending::Call { function, span: span.start..open.end, operands });
                     continue;
                 }
                 Token::Name(name) => self.push(NodeKind::Field { name, braced: false }, span),
                 Token::Open => {
+                    self.open(&span)?;
                     self.pending.push(Pending::Parenthesis(span));
                     continue;
                 }
@@ -111,6 +133,7 @@ impl Parser<'_> {
                 }
                 Token::Close => {
                     self.reduce(0);
+                    self.may_open += 1;
                     match self.pending.pop() {
                         Some(Pending::Call { function, span: name, operands }) => {
                             let arguments = self.operands.split_off(operands);
@@ -133,7 +156,7 @@ impl Parser<'_> {
                     let word = word.to_ascii_uppercase();
                     return Err(SyntaxError::new(format!("{word} is a function: {word}(…, …)"), span));
                 }
-                _ => return Err(SyntaxError::new("an operator or a comma is missing before this", span)),
+                _ => return Err(self.no_operator(span)),
             }
         }
     }
@@ -160,7 +183,29 @@ impl Parser<'_> {
             (_, Some(symbol)) => format!("a value is missing between {symbol} and this"),
             _ => "a value is missing before this".to_owned(),
         };
-        SyntaxError::new(message, span)
+        SyntaxError::new(message, span).expecting(VALUE)
+    }
+
+    fn no_operator(&mut self, span: Range<usize>) -> SyntaxError {
+        self.reduce(0);
+        let (message, expected) = match self.pending.last() {
+            Some(Pending::Call { .. }) => {
+                ("an operator or a comma is missing before this", "an operator, a comma or )")
+            }
+            Some(_) => ("an operator is missing before this", "an operator or )"),
+            None => ("an operator is missing before this", "an operator, or the end of the formula"),
+        };
+        SyntaxError::new(message, span).expecting(expected)
+    }
+
+    fn open(&mut self, span: &Range<usize>) -> Result<(), SyntaxError> {
+        match self.may_open.checked_sub(1) {
+            Some(left) => {
+                self.may_open = left;
+                Ok(())
+            }
+            None => Err(SyntaxError::new("the formula is nested too deeply", span.clone())),
+        }
     }
 
     fn push(&mut self, kind: NodeKind, span: Range<usize>) {

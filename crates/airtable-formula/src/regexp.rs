@@ -1,6 +1,7 @@
 //! Regular expressions in RE2's syntax, on a linear-time engine.
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
 use crate::cost::Meter;
 use crate::value::ErrorKind;
@@ -8,47 +9,43 @@ use crate::value::ErrorKind;
 /// Longest pattern, in bytes.
 const LONGEST: usize = 10_000;
 
-/// Sizes of the compiled automaton that are tried, in bytes, and the work that each byte of text then costs: the engine's
-/// worst case is the product of the two.
-const SIZES: [(usize, u64); 3] = [(1 << 14, 1), (1 << 17, 16), (1 << 20, 256)];
+/// Sizes of the compiled automaton that are tried, in bytes; the work of compiling it; and the work that each byte of text
+/// then costs: the engine's worst case is the product of the two sizes.
+const SIZES: [(usize, u64, u64); 3] = [(1 << 14, 20_000, 1), (1 << 17, 80_000, 16), (1 << 20, 400_000, 256)];
 
-/// Bytes of looking ahead, in a series of searches, that cost as much as one byte of a single search.
-const AHEAD_PER_BYTE: u64 = 256;
+/// Most memory that a search may keep for states of its automaton, in bytes; it forgets them when there are more.
+const CACHE: usize = 1 << 17;
 
-/// Work of compiling a pattern while evaluating.
-const COMPILE_WORK: u64 = 10_000;
+/// Bytes of looking ahead, in a series of searches, that cost one unit of work.
+const AHEAD_PER_UNIT: u64 = 4;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     pub(crate) regex: Regex,
     work_per_byte: u64,
-    /// Bytes of the longest text that it matches; `None` if there is no longest.
-    longest_match: Option<usize>,
+    /// How far behind a match a search may have to look, in bytes; `None` if there is no bound.
+    look_ahead: Option<usize>,
 }
 
 impl Pattern {
-    pub(crate) fn compile(pattern: &str) -> Result<Self, ErrorKind> {
+    /// Compiling is paid for by `meter`.
+    pub(crate) fn compile(pattern: &str, meter: &mut Meter) -> Result<Self, ErrorKind> {
         if pattern.len() > LONGEST {
             return Err(ErrorKind::Regex);
         }
         let translated = translate(pattern).ok_or(ErrorKind::Regex)?;
         let tree = regex_syntax::parse(&translated).map_err(|_| ErrorKind::Regex)?;
-        let longest_match = tree.properties().maximum_len();
-        for (size, work_per_byte) in SIZES {
-            match RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(1 << 20).build() {
-                Ok(regex) => return Ok(Self { regex, work_per_byte, longest_match }),
+        let look_ahead = look_ahead(&tree);
+        for (size, work, work_per_byte) in SIZES {
+            meter.spend(work + pattern.len() as u64)?;
+            match RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(CACHE).build() {
+                Ok(regex) => return Ok(Self { regex, work_per_byte, look_ahead }),
                 Err(regex::Error::CompiledTooBig(_)) => {}
                 Err(_) => return Err(ErrorKind::Regex),
             }
         }
         Err(ErrorKind::Regex)
-    }
-
-    /// As [`Self::compile`], at the evaluation's expense.
-    pub(crate) fn compile_now(pattern: &str, meter: &mut Meter) -> Result<Self, ErrorKind> {
-        meter.spend(COMPILE_WORK + pattern.len() as u64)?;
-        Self::compile(pattern)
     }
 
     /// Counts a search through `text`.
@@ -59,11 +56,52 @@ impl Pattern {
     /// Counts one more search of a series through one text, of which `left` bytes are left.
     ///
     /// A search takes linear time, a series of them does not: each may look through all that is left before it settles
-    /// for a match near its beginning, as `.*[^A-Z]|[A-Z]` does. A pattern of bounded length looks no further than that.
+    /// for a match near its beginning, as `.*[^A-Z]|[A-Z]` does.
     pub(crate) fn spend_next(&self, left: usize, meter: &mut Meter) -> Result<(), ErrorKind> {
-        let ahead = self.longest_match.map_or(left, |longest| longest.min(left));
-        meter.spend((ahead as u64 / AHEAD_PER_BYTE).saturating_mul(self.work_per_byte))
+        let ahead = self.look_ahead.map_or(left, |most| most.min(left));
+        meter.spend((1 + ahead as u64 / AHEAD_PER_UNIT).saturating_mul(self.work_per_byte))
     }
+}
+
+/// How far a search looks beyond the match that it then gives, in bytes; `None` if there is no bound.
+///
+/// It does so for a longer match that is still possible. A mere series of repeated characters such as `a[a-z]*b` fails only
+/// where no further match lies in what was looked at, so no stretch is looked at twice for it. But what is optional or one of
+/// several alternatives may fail late, again and again.
+fn look_ahead(tree: &Hir) -> Option<usize> {
+    match tree.kind() {
+        HirKind::Repetition(Repetition { min, max, sub, .. }) if *max == Some(*min) => look_ahead(sub),
+        HirKind::Repetition(Repetition { sub, .. }) => sub.properties().maximum_len(),
+        HirKind::Capture(Capture { sub, .. }) => look_ahead(sub),
+        HirKind::Concat(parts) => greatest(parts, look_ahead),
+        HirKind::Alternation(branches) => greatest(branches, fails_within),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => Some(0),
+    }
+}
+
+/// How many bytes can be looked at before this fails, not counting a match that it gives on the way.
+fn fails_within(tree: &Hir) -> Option<usize> {
+    if let Some(longest) = tree.properties().maximum_len() {
+        return Some(longest);
+    }
+    match tree.kind() {
+        HirKind::Repetition(Repetition { min, sub, .. }) => {
+            sub.properties().maximum_len()?.checked_mul(*min as usize + 1)
+        }
+        HirKind::Capture(Capture { sub, .. }) => fails_within(sub),
+        HirKind::Concat(parts) => {
+            let (last, before) = parts.split_last()?;
+            let before = before.iter().map(|part| part.properties().maximum_len()).sum::<Option<usize>>()?;
+            before.checked_add(fails_within(last)?)
+        }
+        HirKind::Alternation(branches) => greatest(branches, fails_within),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => Some(0),
+    }
+}
+
+/// The greatest of what `of` says about the parts, if there is a bound for each.
+fn greatest(parts: &[Hir], of: fn(&Hir) -> Option<usize>) -> Option<usize> {
+    parts.iter().map(of).try_fold(0, |most, part| Some(part?.max(most)))
 }
 
 const DIGIT: &str = "0-9";
@@ -205,9 +243,34 @@ fn bracket_class(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
+    fn compile(pattern: &str) -> Result<Pattern, ErrorKind> {
+        Pattern::compile(pattern, &mut Meter::new(&crate::Limits::default()))
+    }
+
+    #[test]
+    fn series_of_characters_look_no_further_than_they_match() {
+        for (pattern, expected) in [
+            ("a", Some(0)),
+            (r"\s+", Some(1)),
+            ("<[^>]*>", Some(4)),
+            ("(a[b-y]*z)", Some(1)),
+            ("(ab){2,}c", Some(2)),
+            ("abc|d", Some(3)),
+            (r"\s+|,", Some(2)),
+            (r"(#\d+|x[0-9]{2,})!", Some(4)),
+            (r"\s*,|\s", None),
+            (".*[^A-Z]|[A-Z]", None),
+            ("(a+b)*", None),
+            ("(a+b)?c", None),
+            ("(a+b){2}", Some(1)),
+        ] {
+            assert_eq!(compile(pattern).unwrap().look_ahead, expected, "{pattern}");
+        }
+    }
+
     #[track_caller]
     fn check(pattern: &str, text: &str, expected: Option<&str>) {
-        let pattern = Pattern::compile(pattern).unwrap_or_else(|_| panic!("{pattern} is refused"));
+        let pattern = compile(pattern).unwrap_or_else(|_| panic!("{pattern} is refused"));
         assert_eq!(pattern.regex.find(text).map(|found| found.as_str()), expected, "{pattern:?} on {text}");
     }
 
@@ -266,8 +329,8 @@ mod tests {
             "(a{1000}){1000}",
             r"\",
         ] {
-            assert!(Pattern::compile(pattern).is_err(), "{pattern}");
+            assert!(compile(pattern).is_err(), "{pattern}");
         }
-        assert!(Pattern::compile(&"a".repeat(LONGEST + 1)).is_err());
+        assert!(compile(&"a".repeat(LONGEST + 1)).is_err());
     }
 }

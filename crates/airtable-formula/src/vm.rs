@@ -37,9 +37,48 @@ impl<'e> Env<'e> {
     }
 }
 
+/// Values that fit on the machine's stack without an allocation.
+const INLINE: usize = 8;
+
 /// Evaluates a program for a row.
 pub(crate) fn run<'a>(program: &'a Program, row: &'a dyn Row, env: &mut Env<'_>) -> Value<'a> {
-    let mut stack: Vec<Value<'a>> = Vec::with_capacity(program.ops.len().min(16));
+    if program.depth <= INLINE {
+        let mut slots = [const { Value::Blank }; INLINE];
+        run_on(Stack { slots: &mut slots, top: 0 }, program, row, env)
+    } else {
+        let mut slots = vec![Value::Blank; program.depth];
+        run_on(Stack { slots: &mut slots, top: 0 }, program, row, env)
+    }
+}
+
+/// As deep as the program needs it.
+struct Stack<'s, 'a> {
+    slots: &'s mut [Value<'a>],
+    top: usize,
+}
+
+impl<'a> Stack<'_, 'a> {
+    fn push(&mut self, value: Value<'a>) {
+        self.slots[self.top] = value;
+        self.top += 1;
+    }
+
+    fn pop(&mut self) -> Value<'a> {
+        self.top -= 1;
+        std::mem::take(&mut self.slots[self.top])
+    }
+
+    fn last(&self) -> &Value<'a> {
+        &self.slots[self.top - 1]
+    }
+}
+
+fn run_on<'a>(
+    mut stack: Stack<'_, 'a>,
+    program: &'a Program,
+    row: &'a dyn Row,
+    env: &mut Env<'_>,
+) -> Value<'a> {
     let mut at = 0;
     while let Some(op) = program.ops.get(at) {
         at += 1;
@@ -48,7 +87,13 @@ pub(crate) fn run<'a>(program: &'a Program, row: &'a dyn Row, env: &mut Env<'_>)
         }
         match *op {
             Op::Constant(index) => stack.push(program.constants[index as usize].borrowed()),
-            Op::Field(index) => stack.push(row.field(index as usize)),
+            Op::Field(index) => {
+                let value = row.field(index as usize);
+                if let Err(kind) = env.meter.hold(&value) {
+                    return Value::Error(kind);
+                }
+                stack.push(value);
+            }
             Op::RecordId => stack.push(Value::from(row.record_id())),
             Op::CreatedTime => stack.push(Value::Date(Date::at(row.created_time()))),
             Op::LastModifiedTime(list) => {
@@ -57,10 +102,10 @@ pub(crate) fn run<'a>(program: &'a Program, row: &'a dyn Row, env: &mut Env<'_>)
                 stack.push(time.map_or(Value::Blank, |time| Value::Date(Date::at(time))));
             }
             Op::AnyOf(set) => {
-                let value = pop(&mut stack);
+                let value = stack.pop();
                 stack.push(any_of(&value, &program.sets[set as usize]).map(Value::Boolean).into());
             }
-            Op::Branch { otherwise, end } => match coerce::truthy(&pop(&mut stack)) {
+            Op::Branch { otherwise, end } => match coerce::truthy(&stack.pop()) {
                 Ok(true) => {}
                 Ok(false) => at = otherwise as usize,
                 Err(kind) => {
@@ -70,51 +115,53 @@ pub(crate) fn run<'a>(program: &'a Program, row: &'a dyn Row, env: &mut Env<'_>)
             },
             Op::Jump(target) => at = target as usize,
             Op::Subject { end } => {
-                if let Some(Value::Error(_)) = stack.last() {
+                if let Value::Error(_) = stack.last() {
                     at = end as usize;
                 }
             }
             Op::Case { next, end } => {
-                let pattern = pop(&mut stack);
-                let subject = stack.last().unwrap_or(&Value::Blank);
+                let pattern = stack.pop();
+                let subject = stack.last();
                 let equal =
                     spend_reading(&[&pattern, subject], env).and_then(|()| compare::equal(subject, &pattern));
                 match equal {
                     Ok(false) => at = next as usize,
-                    Ok(true) => drop(pop(&mut stack)),
+                    Ok(true) => drop(stack.pop()),
                     Err(kind) => {
-                        pop(&mut stack);
+                        stack.pop();
                         stack.push(Value::Error(kind));
                         at = end as usize;
                     }
                 }
             }
-            Op::Drop => drop(pop(&mut stack)),
+            Op::Drop => drop(stack.pop()),
             Op::Sign { .. }
             | Op::Binary(_)
             | Op::Concatenate(_)
             | Op::Call { .. }
             | Op::Regex { .. }
             | Op::IsError => {
-                apply(op, &mut stack, &program.patterns, env);
+                let first = stack.top - operands(op).unwrap_or(0);
+                let arguments = &mut stack.slots[first..stack.top];
+                let result = apply(op, arguments, &program.patterns, env);
+                arguments.fill(Value::Blank);
+                stack.top = first;
+                stack.push(result);
             }
         }
     }
-    pop(&mut stack)
+    stack.pop()
 }
 
 /// Operations whose result depends on their operands (and the context) alone: those that can be folded.
 /// The number of operands is what [`operands`] says.
-pub(crate) fn apply<'a>(op: &Op, stack: &mut Vec<Value<'a>>, patterns: &[Pattern], env: &mut Env<'_>) {
-    let count = operands(op).unwrap_or(0);
-    let first = stack.len() - count;
-    let arguments = &mut stack[first..];
-    let result = match evaluate(op, arguments, patterns, env) {
-        Ok(value) => value,
-        Err(kind) => Value::Error(kind),
-    };
-    stack.truncate(first);
-    stack.push(result);
+pub(crate) fn apply<'a>(
+    op: &Op,
+    arguments: &mut [Value<'a>],
+    patterns: &[Pattern],
+    env: &mut Env<'_>,
+) -> Value<'a> {
+    evaluate(op, arguments, patterns, env).into()
 }
 
 /// How many operands [`apply`] takes for an operation; `None` if it is not one of those.
@@ -151,11 +198,13 @@ fn evaluate<'a>(
         Op::Binary(operator) => binary(operator, &arguments[0], &arguments[1]),
         Op::Concatenate(_) => crate::functions::text::concatenate(arguments, env),
         Op::Call { function, .. } => match function.kind {
-            Kind::Eager(call) | Kind::Volatile(call) | Kind::DatetimeParse(call) | Kind::Or(call) => {
-                call(arguments, env)
-            }
+            Kind::Eager(call)
+            | Kind::TwoDates(call)
+            | Kind::Volatile(call)
+            | Kind::DatetimeParse(call)
+            | Kind::Or(call) => call(arguments, env),
             Kind::Regex(function) => {
-                let pattern = Pattern::compile_now(&coerce::as_text(&arguments[1])?, &mut env.meter)?;
+                let pattern = Pattern::compile(&coerce::as_text(&arguments[1])?, &mut env.meter)?;
                 function.call(arguments, &pattern, env)
             }
             _ => unreachable!("{} compiles to operations of its own", function.name),
@@ -200,10 +249,6 @@ fn any_of(value: &Value<'_>, texts: &std::collections::HashSet<Box<str>>) -> Res
 
 fn spend_reading(values: &[&Value<'_>], env: &mut Env<'_>) -> Result<(), ErrorKind> {
     values.iter().try_for_each(|value| env.meter.read(coerce::weight(value)))
-}
-
-fn pop<'a>(stack: &mut Vec<Value<'a>>) -> Value<'a> {
-    stack.pop().expect("compiled code pushes what it takes")
 }
 
 /// An index as operations hold it: limits on the formula's length keep every list shorter.

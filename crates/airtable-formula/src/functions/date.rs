@@ -113,7 +113,7 @@ pub(crate) fn datetime_format<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_
         Some(pattern) => coerce::as_text(pattern)?,
     };
     // Some tokens write ten times their length, and writing one takes longer than copying text does.
-    env.meter.spend(10 * pattern.len() as u64)?;
+    env.meter.spend(160 * pattern.len() as u64)?;
     env.built(format::format(&date, &pattern))
 }
 
@@ -134,6 +134,8 @@ pub(crate) fn datetime_parse<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_>
                 None => Locale::default(),
                 Some(code) => Locale::named(&coerce::as_text(code)?),
             };
+            // Each token may look through the whole text.
+            env.meter.spend((text.len() * pattern_text.len() / 8) as u64)?;
             pattern::parse(&text, &pattern_text, locale, || Date::at(env.context().now).civil())
         }
     };
@@ -176,8 +178,9 @@ pub(crate) fn is_same<'a>(arguments: Arguments<'_, 'a>, _: &mut Env<'_>) -> Outc
 }
 
 /// The days of the third argument: dates separated by commas, or an array.
-fn holidays(arguments: &[Value<'_>]) -> Result<Holidays, ErrorKind> {
+fn holidays(arguments: &[Value<'_>], env: &mut Env<'_>) -> Result<Holidays, ErrorKind> {
     let Some(value) = arguments.get(2) else { return Ok(Holidays::default()) };
+    env.meter.spend(4 * coerce::weight(value) as u64)?;
     let mut days = Vec::new();
     for value in crate::array::flatten_good(std::slice::from_ref(value))? {
         match value {
@@ -194,22 +197,22 @@ fn holidays(arguments: &[Value<'_>]) -> Result<Holidays, ErrorKind> {
 }
 
 /// Keeps the time of day.
-pub(crate) fn workday<'a>(arguments: Arguments<'_, 'a>, _: &mut Env<'_>) -> Outcome<'a> {
+pub(crate) fn workday<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_>) -> Outcome<'a> {
     let start = date::of(&arguments[0])?;
     let days = coerce::integer(&arguments[1])?;
     // More would leave the years that a date can have.
     if days.unsigned_abs() > 10_000_000 {
         return Err(ErrorKind::Date);
     }
-    let day = workday::nth(start.civil().epoch_day(), days, &holidays(arguments)?);
+    let day = workday::nth(start.civil().epoch_day(), days, &holidays(arguments, env)?);
     Date::from_ms(day * MS_PER_DAY + start.civil().ms_of_day()).map(Value::Date)
 }
 
 /// Both ends are counted; negative if the end lies before the start.
-pub(crate) fn workday_diff<'a>(arguments: Arguments<'_, 'a>, _: &mut Env<'_>) -> Outcome<'a> {
+pub(crate) fn workday_diff<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_>) -> Outcome<'a> {
     let day = |value: &Value<'_>| Ok(date::of(value)?.civil().epoch_day());
     let (start, end) = (day(&arguments[0])?, day(&arguments[1])?);
-    let holidays = holidays(arguments)?;
+    let holidays = holidays(arguments, env)?;
     let days = if start <= end {
         workday::count(start, end, &holidays)
     } else {

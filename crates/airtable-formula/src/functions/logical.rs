@@ -1,21 +1,26 @@
 //! Truth values. `IF` and `SWITCH` evaluate lazily and are part of the machine.
 
-use crate::array::flatten_good;
+use crate::array::each_good;
 use crate::coerce;
 use crate::value::{ErrorKind, Value};
 use crate::vm::Env;
 
 pub(crate) fn and<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
-    Ok(Value::Boolean(flatten_good(arguments)?.into_iter().all(Value::is_truthy)))
+    let mut all = true;
+    each_good(arguments, &mut |value| all &= value.is_truthy())?;
+    Ok(Value::Boolean(all))
 }
 
 pub(crate) fn or<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
-    Ok(Value::Boolean(flatten_good(arguments)?.into_iter().any(Value::is_truthy)))
+    let mut any = false;
+    each_good(arguments, &mut |value| any |= value.is_truthy())?;
+    Ok(Value::Boolean(any))
 }
 
 pub(crate) fn xor<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {
-    let count = flatten_good(arguments)?.into_iter().filter(|value| value.is_truthy()).count();
-    Ok(Value::Boolean(count % 2 == 1))
+    let mut odd = false;
+    each_good(arguments, &mut |value| odd ^= value.is_truthy())?;
+    Ok(Value::Boolean(odd))
 }
 
 pub(crate) fn not<'a>(arguments: &mut [Value<'a>], _: &mut Env<'_>) -> Result<Value<'a>, ErrorKind> {

@@ -15,10 +15,14 @@ fn check(formula: &str, shown: &str, api: &str) {
 
 #[test]
 fn the_place_is_marked() {
-    check("1 +", "a value is missing after + (line 1, column 4)\n  1 +\n     ^", SYNTAX);
+    check(
+        "1 +",
+        "a value is missing after + (line 1, column 4)\n  1 +\n     ^ expected a number, a \"text\", a {Field} or a FUNCTION(…)",
+        SYNTAX,
+    );
     check(
         "IF(Price\n  == 2, 1)",
-        "values are compared with a single = (line 2, column 4)\n    == 2, 1)\n     ^",
+        "values are compared with a single = (line 2, column 4)\n    == 2, 1)\n     ^ expected a number, a \"text\", a {Field} or a FUNCTION(…)",
         SYNTAX,
     );
     check(
@@ -30,11 +34,51 @@ fn the_place_is_marked() {
 }
 
 #[test]
+fn the_caret_stands_under_the_place_on_a_terminal() {
+    // Wide letters take two columns, combining marks none, a tab is shown as one space.
+    for (formula, line, caret) in [
+        ("\"日本語\" & )", "  \"日本語\" & )", "             ^"),
+        ("\"e\u{301}\" & )", "  \"e\u{301}\" & )", "        ^"),
+        ("\"😀\" & )", "  \"😀\" & )", "         ^"),
+        ("1\t& )", "  1 & )", "      ^"),
+        ("1 &\r\n\r\n  & 2", "    & 2", "    ^"),
+        ("{日本}", "  {日本}", "  ^^^^^^"),
+    ] {
+        let error = compile(formula).unwrap_err();
+        let shown = error.to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], line, "{shown}");
+        assert_eq!(lines[2].split(" expected").next(), Some(caret), "{shown}");
+    }
+    let error = compile("1 &\n  & 2").unwrap_err();
+    let at = error.location().unwrap();
+    assert_eq!((at.line, at.column, at.span.clone()), (2, 3, 6..7));
+}
+
+#[test]
+fn what_was_expected_is_said() {
+    for (formula, expected) in [
+        ("", "a number, a \"text\", a {Field} or a FUNCTION(…)"),
+        ("IF(1,)", "a number, a \"text\", a {Field} or a FUNCTION(…)"),
+        ("IF(1 2)", "an operator, a comma or )"),
+        ("(1 2)", "an operator or )"),
+        ("1 2", "an operator, or the end of the formula"),
+    ] {
+        let error = compile(formula).unwrap_err();
+        let CompileError::Syntax { expected: Some(found), .. } = &error else { panic!("{error}") };
+        assert_eq!(*found, expected, "{formula}");
+    }
+    for formula in ["1 == 2", "(1", "\"a"] {
+        assert!(matches!(compile(formula), Err(CompileError::Syntax { .. })), "{formula}");
+    }
+}
+
+#[test]
 fn a_long_line_is_cut_around_the_place() {
     let error = compile(&format!("{}1 +", "1 + ".repeat(1000))).unwrap_err();
     let shown = error.to_string();
     assert!(shown.lines().all(|line| line.chars().count() < 130), "{shown}");
-    assert!(shown.ends_with('^'), "{shown}");
+    assert!(shown.contains("+\n") && shown.contains("^ expected"), "{shown}");
 }
 
 #[test]

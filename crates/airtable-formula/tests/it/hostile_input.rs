@@ -1,15 +1,31 @@
 //! Formulas that try to exhaust the stack, the memory or the patience of whoever evaluates them. Everything here runs on the
 //! small stack of a test thread, without optimisation.
 
-use airtable_formula::{ErrorKind, Formula, Limits, Value};
+use airtable_formula::{CompileError, ErrorKind, Formula, Limits, Value};
 
-use crate::helpers::{check, compile, context, sample};
+use crate::helpers::{context, sample};
+
+/// Length and nesting are not what these tests are about, unless they say so.
+fn wide() -> Limits {
+    Limits { formula_bytes: 1 << 20, nesting: usize::MAX, ..Limits::default() }
+}
+
+fn compile(formula: &str) -> Result<Formula, CompileError> {
+    Formula::compile(formula, &sample().schema(), &wide())
+}
+
+#[track_caller]
+fn check(formula: &str, expected: &str) {
+    let sample = sample();
+    let shown: String = formula.chars().take(60).collect();
+    let compiled = compile(formula).expect("the formula is well-formed");
+    assert_eq!(compiled.evaluate(&sample, &context()).to_string(), expected, "{shown}");
+}
 
 #[track_caller]
 fn hits_the_limit(formula: &str) {
     let sample = sample();
-    let formula =
-        Formula::compile(formula, &sample.schema(), &Limits::default()).expect("the formula is well-formed");
+    let formula = compile(formula).expect("the formula is well-formed");
     assert_eq!(formula.evaluate(&sample, &context()), Value::Error(ErrorKind::Limit));
 }
 
@@ -20,7 +36,7 @@ fn nesting_is_never_too_deep() {
     check(&format!("{}Done", "-".repeat(depth)), "1");
     check(&format!("{}1{}", "IF(Done,".repeat(depth), ",0)".repeat(depth)), "1");
     check(&format!("{}1{}", "IF(TRUE(),".repeat(depth), ",0)".repeat(depth)), "1");
-    check(&format!("{}Done{}", "NOT(".repeat(depth), ")".repeat(depth)), "true");
+    check(&format!("{}Done{}", "NOT(".repeat(depth), ")".repeat(depth)), "1");
     check(&format!("{}1{}", "SWITCH(1,1,".repeat(depth), ",0)".repeat(depth)), "1");
     check(&format!("1{}", "+1".repeat(depth)), "50001");
     check(&format!("{}1{}", "(1-".repeat(depth), ")".repeat(depth)), "1");
@@ -28,6 +44,28 @@ fn nesting_is_never_too_deep() {
     check(&format!("SUM(1{})", ",1".repeat(depth)), "50001");
     let deep = compile(&format!("{}Done{}", "NOT(".repeat(depth), ")".repeat(depth))).unwrap();
     assert_eq!(deep.to_string().len(), 5 * depth + 4);
+}
+
+#[test]
+fn ten_thousand_parentheses_and_a_megabyte_are_refused_by_default() {
+    let refused = |formula: &str| {
+        let error = Formula::compile(formula, &sample().schema(), &Limits::default()).unwrap_err();
+        error.to_string().lines().next().unwrap_or_default().to_owned()
+    };
+    let nested = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!(refused(&nested(10_000)), "the formula is nested too deeply (line 1, column 1001)");
+    assert_eq!(
+        refused(&format!("{}1", "IF(1,".repeat(1001))),
+        "the formula is nested too deeply (line 1, column 5001)"
+    );
+    assert_eq!(refused(&"1+".repeat(500_000)), "the formula has 1000000 bytes; 131072 are allowed");
+    // What people and programs write is far from that.
+    let schema = sample().schema();
+    let compiles = |formula: &str| Formula::compile(formula, &schema, &Limits::default()).is_ok();
+    assert!(compiles(&nested(1000)));
+    assert!(compiles(&format!("1{}", " + (1)".repeat(2000))), "side by side is not nested");
+    assert!(compiles(&format!("{}1{}", "IF(Done, ".repeat(60), ", 0)".repeat(60))));
+    assert!(compiles(&format!("OR({})", vec!["RECORD_ID()='recAAAAAAAAAAAAA1'"; 4000].join(","))));
 }
 
 #[test]

@@ -293,7 +293,12 @@ fn long_lists_of_alternatives_give_what_the_comparisons_give() {
 fn a_formula_knows_what_it_depends_on() {
     let formula = compile("IF({Done}, Price, Price) & TODAY()").unwrap();
     assert_eq!(formula.fields(), [2, 4]);
-    assert!(formula.volatile());
+    assert_eq!(formula.field_ids().collect::<Vec<_>>(), ["fld00000000000002", "fld00000000000004"]);
+    assert!(formula.volatile() && !formula.reads_modification_time());
+    let formula = compile("IF(today < NOW(), FROMNOW(Day), TODAY()) & LAST_MODIFIED_TIME({Name})").unwrap();
+    assert_eq!(formula.volatile_functions(), ["FROMNOW", "NOW", "TODAY"]);
+    assert!(formula.reads_modification_time());
+    assert_eq!(formula.fields(), [0, 6]);
     for (formula, volatile) in [
         ("Price", false),
         ("NOW", true),
