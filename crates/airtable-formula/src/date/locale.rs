@@ -1,13 +1,21 @@
 //! Names, orders and ordinals of a language, as Moment.js has them.
 
+use std::fmt;
+
 use super::civil::WeekRule;
 use super::format::map_tokens;
 
 /// A language of `SET_LOCALE`; English for codes that are not built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Locale(&'static Names);
 
-#[derive(Debug, PartialEq, Eq)]
+impl fmt::Debug for Locale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.codes[0])
+    }
+}
+
+#[derive(PartialEq, Eq)]
 struct Names {
     codes: &'static [&'static str],
     months: [&'static str; 12],
@@ -21,7 +29,7 @@ struct Names {
     week: WeekRule,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ordinal {
     English,
     /// The same mark behind each number.

@@ -108,9 +108,9 @@ pub(crate) fn datetime_diff<'a>(arguments: Arguments<'_, 'a>, _: &mut Env<'_>) -
 
 pub(crate) fn datetime_format<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_>) -> Outcome<'a> {
     let date = date::of(&arguments[0])?;
-    let pattern = match arguments.get(1) {
-        None | Some(Value::Blank) => format::DEFAULT.into(),
-        Some(pattern) => coerce::as_text(pattern)?,
+    let pattern = match arguments.get(1).map(coerce::as_text).transpose()? {
+        Some(pattern) if !pattern.is_empty() => pattern,
+        _ => format::DEFAULT.into(),
     };
     // Some tokens write ten times their length, and writing one takes longer than copying text does.
     env.meter.spend(160 * pattern.len() as u64)?;

@@ -42,7 +42,7 @@ fn check(vector: &Json) -> Result<(), String> {
     }
     let mut failure = format!("{}: {formula}\n", vector["id"].as_str().unwrap_or("?"));
     let got = match got {
-        Ok(got) => format!("{got:?}"),
+        Ok(got) => shown(&got),
         Err(error) => format!("does not compile: {error}"),
     };
     write!(
@@ -96,7 +96,20 @@ fn cell(field: &Json) -> Value<'static> {
             }
         }
         Some("multipleRecordLinks") if !value.is_null() => plain(&field["linkedNames"]),
+        // What is computed may be a date; only its form tells.
+        Some("multipleLookupValues" | "rollup" | "formula") => with_dates(plain(value)),
         _ => plain(value),
+    }
+}
+
+fn with_dates(value: Value<'static>) -> Value<'static> {
+    const FORMS: [usize; 2] = ["YYYY-MM-DD".len(), "YYYY-MM-DDTHH:mm:ss.SSSZ".len()];
+    match value {
+        Value::Text(text) if FORMS.contains(&text.len()) && text.as_bytes()[4] == b'-' => {
+            Date::parse_cell(&text).map_or(Value::Text(text), Value::Date)
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(with_dates).collect()),
+        other => other,
     }
 }
 
@@ -128,6 +141,21 @@ fn plain(value: &Json) -> Value<'static> {
                 _ => Value::Blank,
             }
         }
+    }
+}
+
+/// As `expect` would have it written.
+fn shown(value: &Value<'_>) -> String {
+    match value {
+        Value::Blank => "null".to_owned(),
+        Value::Text(text) => Json::from(&**text).to_string(),
+        Value::Number(x) if !x.is_finite() => {
+            format!("{{\"specialValue\":\"{x}\"}}").replace("inf", "Infinity")
+        }
+        Value::Number(_) | Value::Boolean(_) => value.to_string(),
+        Value::Date(date) => format!("\"{}\" (a date)", date.to_iso_string()),
+        Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(",")),
+        Value::Error(kind) => format!("{{\"error\":\"#ERROR!\"}} ({kind})"),
     }
 }
 
