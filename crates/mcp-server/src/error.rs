@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use airtable_formula::filter::FieldError;
+
 /// A failed tool call. The text is read by models: it names the argument, what would be right, and the next step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ToolError {
@@ -55,6 +57,12 @@ impl Code {
     /// Whether the same call may be made again, and can then succeed.
     pub(crate) fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimited | Self::Unavailable | Self::DeadlineExceeded)
+    }
+}
+
+impl From<FieldError> for ToolError {
+    fn from(error: FieldError) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

@@ -1,5 +1,4 @@
-//! Formulas: those of callers, checked against the table before anything is sent; and our own, built without a way out of
-//! a literal.
+//! Formulas of callers, checked against the table before anything is sent. (Our own are `airtable_formula::filter`s.)
 
 use airtable_formula::{CompileError, Formula, Limits};
 use regex::Regex;
@@ -61,68 +60,11 @@ pub(crate) fn unknown_choices(filter: &str, table: &Table) -> Vec<String> {
     notes
 }
 
-/// A text as a formula's literal.
-pub(crate) fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Keeps the records of these ids.
-pub(crate) fn any_record(ids: &[&str]) -> String {
-    any(ids.iter().map(|id| format!("RECORD_ID()={}", literal(id))).collect())
-}
-
-/// True if any part is.
-pub(crate) fn any(parts: Vec<String>) -> String {
-    joined("OR", parts)
-}
-
-/// True if all parts are.
-pub(crate) fn all(parts: Vec<String>) -> String {
-    joined("AND", parts)
-}
-
-fn joined(function: &str, mut parts: Vec<String>) -> String {
-    match parts.len() {
-        1 => parts.remove(0),
-        _ => format!("{function}({})", parts.join(",")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use airtable_formula::{Context, Row, Timestamp, Value};
     use serde_json::json;
 
     use super::*;
-
-    struct Nothing;
-
-    impl Row for Nothing {
-        fn field(&self, _: usize) -> Value<'_> {
-            Value::Blank
-        }
-        fn record_id(&self) -> &str {
-            "rec00000000000000"
-        }
-        fn created_time(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-        fn last_modified_time(&self, _: Option<&[usize]>) -> Option<Timestamp> {
-            None
-        }
-    }
 
     fn table() -> Table {
         let schema = json!({"tables": [{"id": "tblAAAAAAAAAAAAAA", "name": "Tasks", "primaryFieldId": "f1", "views": [], "fields": [
@@ -130,18 +72,6 @@ mod tests {
             {"id": "f2", "name": "State", "type": "singleSelect", "options": {"choices": [{"name": "Open"}, {"name": "Done"}]}},
         ]}]});
         crate::schema::BaseSchema::new(serde_json::from_value(schema).unwrap()).tables.remove(0)
-    }
-
-    #[test]
-    fn any_text_is_itself_as_a_literal() {
-        for text in
-            ["", "a", "it's", "say \"hi\"", "back\\slash", "\\\"", "line\nbreak\ttab", "{Name}", "é😀"]
-        {
-            let schema = airtable_formula::Schema::default();
-            let formula = Formula::compile(&literal(text), &schema, &Limits::default()).unwrap();
-            let value = formula.evaluate(&Nothing, &Context::new(Timestamp::UNIX_EPOCH));
-            assert_eq!(value, Value::from(text), "{text}");
-        }
     }
 
     #[test]

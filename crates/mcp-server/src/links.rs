@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use airtable_api::BaseId;
 use airtable_api::calls::PAGE;
 use airtable_api::wire::ListRecords;
+use airtable_formula::filter::Filter;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::cells::{self, Names};
 use crate::error::ToolError;
-use crate::formula;
 use crate::gateway::{Asker, Record};
 use crate::schema::{BaseSchema, Field};
 
@@ -67,7 +67,7 @@ pub(crate) async fn names_of(
         .chunks(PAGE as usize)
         .map(|ids| ListRecords {
             fields: vec![primary.name.clone()],
-            filter_by_formula: Some(formula::any_record(ids)),
+            filter_by_formula: Some(Filter::record_ids(ids).to_string()),
             page_size: Some(PAGE),
             ..ListRecords::default()
         })

@@ -196,12 +196,6 @@ impl Field {
             || matches!(self.shape, Shape::Choices(_) | Shape::Links { .. } | Shape::Files | Shape::People)
     }
 
-    /// `{Name}`, as a formula refers to this field.
-    pub(crate) fn in_formula(&self) -> String {
-        // By id: a name may hold braces, which no escape makes safe in every version of the language.
-        format!("{{{}}}", self.id)
-    }
-
     /// The type in a few words, for people: `singleSelect: "To do", "Done"`.
     pub(crate) fn summary(&self, schema: &BaseSchema) -> String {
         let mut text = self.api_type.clone();

@@ -28,7 +28,7 @@ fn every_computed_vector_passes() {
 
 #[test]
 fn what_the_fuzzer_found_interesting_does_no_harm() {
-    let corpus = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/formula"));
+    let corpus = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus"));
     let files: Vec<_> = corpus.expect("the corpus is there").collect::<Result<_, _>>().unwrap();
     assert!(files.len() > 100, "the corpus is there");
     for file in files {

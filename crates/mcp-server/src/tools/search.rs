@@ -3,13 +3,13 @@
 use airtable_api::BaseId;
 use airtable_api::calls::PAGE;
 use airtable_api::wire::ListRecords;
+use airtable_formula::filter::{FieldError, Filter};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::Arguments;
 use crate::cells::{self, Names};
 use crate::context::{Context, Output};
 use crate::error::{Code, ToolError};
-use crate::formula::{self, literal};
 use crate::gateway::Record;
 use crate::links;
 use crate::names::{listed, quoted};
@@ -88,7 +88,7 @@ async fn in_table<'t>(
     }
     let mut ask = ListRecords {
         fields: wanted,
-        filter_by_formula: Some(filter(&fields, words)),
+        filter_by_formula: Some(filter(table, &fields, words)?.to_string()),
         page_size: Some(PAGE),
         ..ListRecords::default()
     };
@@ -224,23 +224,10 @@ fn is_searched(field: &Field, words: &[String]) -> bool {
     }
 }
 
-/// Keeps records in which each word stands in one of the fields. `SEARCH` minds case in some accounts, so both sides are
-/// in lower case.
-fn filter(fields: &[&Field], words: &[String]) -> String {
-    let parts: Vec<String> = fields
-        .iter()
-        .map(|field| {
-            let reference = field.in_formula();
-            match field.is_computed {
-                // One cell's error would be the whole expression's.
-                true => format!("IF(ISERROR({reference}),\"\",{reference}&\"\")"),
-                false => reference,
-            }
-        })
-        .collect();
-    // A line break stands in no word, so no word is found across two cells.
-    let all = format!("LOWER({}&\"\")", parts.join(&format!("&{}&", literal("\n"))));
-    formula::all(words.iter().map(|word| format!("SEARCH({},{all})", literal(word))).collect())
+/// Keeps records in which each word stands in one of the fields; no word is found across two of them.
+fn filter(table: &Table, fields: &[&Field], words: &[String]) -> Result<Filter, FieldError> {
+    let lines = table.formula.as_lines(fields.iter().map(|field| &field.id))?;
+    Ok(Filter::all(words.iter().map(|word| lines.contains(word))))
 }
 
 /// The text around the first word that this cell has.

@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use airtable_api::RecordId;
 use airtable_api::calls::PAGE;
 use airtable_api::wire::ListRecords;
+use airtable_formula::filter::Filter;
 use serde_json::Value;
 
 use super::plan::Action;
 use crate::cells::{self, Names};
 use crate::context::{Context, Place};
 use crate::error::{Code, ToolError};
-use crate::formula::{self, literal};
 use crate::names::quoted;
 
 /// Names looked up with one call.
@@ -122,13 +122,11 @@ async fn look_up(
     };
     let mut found: Found = names.iter().map(|name| (name.clone(), Vec::new())).collect();
     for chunk in names.chunks(AT_ONCE) {
-        let text = format!("{}&\"\"", primary.in_formula());
-        let parts = chunk.iter().flat_map(|name| {
-            [format!("{text}={}", literal(name)), format!("LOWER({text})={}", literal(&name.to_lowercase()))]
-        });
+        let text = table.formula.as_text(&primary.id)?;
+        let parts = chunk.iter().flat_map(|name| [text.is(name), text.is_ignoring_case(name)]);
         let mut ask = ListRecords {
             fields: vec![primary.name.clone()],
-            filter_by_formula: Some(formula::any(parts.collect())),
+            filter_by_formula: Some(Filter::any(parts).to_string()),
             page_size: Some(PAGE),
             ..ListRecords::default()
         };

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use airtable_api::calls::PAGE;
 use airtable_api::wire::ListRecords;
 use airtable_api::{BaseId, RecordId};
+use airtable_formula::filter::{Day, FieldError, Filter};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Action, Cells, Plan};
 use crate::cells::{self, Names};
 use crate::context::{Context, Place};
 use crate::error::{Code, ToolError};
-use crate::formula::{self, literal};
 use crate::gateway::Record;
 use crate::names::{listed, quoted};
 use crate::schema::{Field, Shape, Table};
@@ -189,10 +189,9 @@ async fn present(
     }
     let mut present = HashMap::new();
     for chunk in ids.chunks(PAGE as usize) {
-        let texts: Vec<&str> = chunk.iter().map(|id| id.as_str()).collect();
         let ask = ListRecords {
             fields: fields.clone(),
-            filter_by_formula: Some(formula::any_record(&texts)),
+            filter_by_formula: Some(Filter::record_ids(chunk.iter().map(|id| id.as_str())).to_string()),
             page_size: Some(PAGE),
             ..ListRecords::default()
         };
@@ -225,16 +224,16 @@ async fn matches(
 ) -> Result<Vec<Option<Record>>, ToolError> {
     let fields: Vec<&Field> = merge_on.iter().filter_map(|name| table.by_name(name)).collect();
     let condition = |row: &(Option<RecordId>, Cells)| match &row.0 {
-        Some(id) => formula::any_record(&[id.as_str()]),
-        None => formula::all(
-            fields
-                .iter()
-                .map(|field| equals(field, row.1.get(&field.name).unwrap_or(&Value::Null)))
-                .collect(),
-        ),
+        Some(id) => Ok(Filter::record_ids([id.as_str()])),
+        None => {
+            let cell = |field: &Field| row.1.get(&field.name).unwrap_or(&Value::Null);
+            let each = fields.iter().map(|field| equals(table, field, cell(field)));
+            each.collect::<Result<Vec<_>, _>>().map(Filter::all)
+        }
     };
+    let any = rows.iter().map(condition).collect::<Result<Vec<_>, FieldError>>().map(Filter::any)?;
     let ask = ListRecords {
-        filter_by_formula: Some(formula::any(rows.iter().map(condition).collect())),
+        filter_by_formula: Some(any.to_string()),
         page_size: Some(PAGE),
         ..ListRecords::default()
     };
@@ -253,19 +252,21 @@ async fn matches(
 }
 
 /// A condition that a cell has this value.
-fn equals(field: &Field, value: &Value) -> String {
-    let reference = field.in_formula();
-    match (&field.shape, value) {
-        (_, Value::Null) => format!("{reference}&\"\"=\"\""),
-        (_, Value::Number(number)) => format!("{reference}={number}"),
-        (Shape::Day, Value::String(day)) => {
-            format!("DATETIME_FORMAT({reference},\"YYYY-MM-DD\")={}", literal(day.get(..10).unwrap_or(day)))
+fn equals(table: &Table, field: &Field, value: &Value) -> Result<Filter, FieldError> {
+    let (schema, id) = (&table.formula, field.id.as_str());
+    Ok(match (&field.shape, value) {
+        (_, Value::Null) => schema.any(id)?.is_empty(),
+        (Shape::Number | Shape::Percent | Shape::Rating { .. } | Shape::Duration, Value::Number(number)) => {
+            schema.number(id)?.is(number.as_f64().unwrap_or(f64::NAN))
         }
+        (Shape::Day, Value::String(text)) => match text.get(..10).and_then(Day::parse) {
+            Some(day) => schema.date(id)?.is(day),
+            None => schema.as_text(id)?.is(text),
+        },
         (Shape::Choices(_), Value::Array(items)) => {
-            let names: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            format!("{reference}&\"\"={}", literal(&names.join(", ")))
+            schema.list(id)?.is(items.iter().filter_map(Value::as_str))
         }
-        (_, Value::String(text)) => format!("{reference}&\"\"={}", literal(text)),
-        (_, other) => format!("{reference}&\"\"={}", literal(&other.to_string())),
-    }
+        (_, Value::String(text)) => schema.as_text(id)?.is(text),
+        (_, other) => schema.as_text(id)?.is(&other.to_string()),
+    })
 }
