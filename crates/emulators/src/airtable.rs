@@ -10,6 +10,7 @@ mod emulator;
 mod errors;
 mod fields;
 mod ids;
+mod kept;
 mod limits;
 mod links;
 mod list;
@@ -28,6 +29,7 @@ mod write;
 
 pub use config::{Config, LimitOptions, Options, token_file};
 pub use emulator::Emulator;
+pub use kept::KeptError;
 pub use limits::Limits;
 pub use seed::{Problem, Seed, SeedError, TableSummary};
 

@@ -69,7 +69,7 @@ impl Banner<'_> {
             Some((_, sample)) => {
                 writeln!(
                     f,
-                    "Airtable is EMULATED: AIRTABLE_TOKEN is not set. Changes live until this stops."
+                    "Airtable is EMULATED: AIRTABLE_TOKEN is not set. Changes live until this stops, unless AIRTABLE_EMULATOR_DATA keeps them."
                 )?;
                 if let Some(Sample { base_id, base_name, .. }) = sample {
                     writeln!(f, "It holds the base {base_id} \"{base_name}\".")?;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
 
 use super::errors::AirtableError;
 use super::ids::BaseId;
@@ -88,7 +89,7 @@ impl Role {
 }
 
 /// A person (or a group, in a collaborator cell).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct User {
     /// `usr…` or `ugp…`.
     pub(crate) id: String,

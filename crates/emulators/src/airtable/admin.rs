@@ -198,7 +198,14 @@ struct ResetBody {
 async fn reset(State(emulator): State<Emulator>, body: Bytes) -> Result<Json<Value>, ApiError> {
     let wanted = if body.trim_ascii().is_empty() { ResetBody::default() } else { object(&body)? };
     if wanted.data {
-        emulator.reset_data();
+        for pending in emulator.begin_reset() {
+            if !pending.done().await {
+                return Err(ApiError::new(
+                    ErrorCode::Internal,
+                    "the reset could not be written to the file of bases",
+                ));
+            }
+        }
     }
     emulator.reset_counters();
     Ok(Json(json!({"reset": true, "data": wanted.data})))

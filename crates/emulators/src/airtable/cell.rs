@@ -1,10 +1,11 @@
 //! One stored cell, kept small: a base may have millions of them.
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What a cell holds. Which variants a field's cells may have is decided by [`super::fields`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Cell {
     Empty,
     Text(Box<str>),
@@ -12,6 +13,7 @@ pub(crate) enum Cell {
     Number(f64),
     /// A ticked checkbox; an unticked one is empty.
     Checked,
+    #[serde(with = "as_text")]
     Date(Date),
     /// Milliseconds since 1970, UTC.
     Instant(i64),
@@ -43,6 +45,21 @@ impl Cell {
             Self::Links(slots) => slots,
             _ => &[],
         }
+    }
+}
+
+/// Dates as `2026-02-28`.
+mod as_text {
+    use super::Date;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(date)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `AIRTABLE_EMULATOR_TOKEN`: accepted with full rights; without it, one is minted.
     pub token: Option<Secret>,
+    /// `--data`, else `AIRTABLE_EMULATOR_DATA`: the file that keeps the bases; without it, memory.
+    pub data: Option<PathBuf>,
     /// `--seed`, else the sample; its limits are already those that were asked for.
     pub seed: Seed,
     pub logs: LogSettings,
@@ -41,6 +43,9 @@ pub struct Options {
     /// Bases, users, tokens and limits to start with, as JSON [default: a sample base]
     #[arg(long, global = true, value_name = "FILE")]
     pub seed: Option<PathBuf>,
+    /// Keep the bases in this SQLite file, made from the seed at first [default: AIRTABLE_EMULATOR_DATA, else in memory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub data: Option<PathBuf>,
     #[command(flatten)]
     pub limits: LimitOptions,
 }
@@ -85,6 +90,7 @@ impl Config {
     pub fn read(settings: &mut Reader<'_>, options: &Options) -> Option<Self> {
         let listen = settings.optional("AIRTABLE_EMULATOR_LISTEN");
         let data_dir = settings.optional("DATA_DIR");
+        let data = settings.optional("AIRTABLE_EMULATOR_DATA");
         let token = settings.optional_secret("AIRTABLE_EMULATOR_TOKEN");
         let logs = LogSettings::read(settings);
         let seed = match &options.seed {
@@ -95,6 +101,7 @@ impl Config {
         Some(Self {
             listen: options.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
+            data: options.data.clone().or(data),
             token,
             seed: seed.with_limits(limits),
             logs: logs?,
@@ -106,13 +113,18 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The token's file can neither be read nor written.
-    pub fn emulator(self) -> io::Result<(Emulator, String)> {
+    /// The token's file can neither be read nor written, or the file of bases cannot be used.
+    pub async fn emulator(self) -> io::Result<(Emulator, String)> {
         let token = match &self.token {
             Some(token) => token.current().expose_secret().to_owned(),
             None => private_file::read_or_create(&token_file(&self.data_dir), mint_token)?,
         };
-        Ok((Emulator::new(self.seed.with_full_token(token.clone())), token))
+        let seed = self.seed.with_full_token(token.clone());
+        let emulator = match &self.data {
+            Some(file) => Emulator::kept(seed, file).await.map_err(io::Error::other)?,
+            None => Emulator::new(seed),
+        };
+        Ok((emulator, token))
     }
 }
 
@@ -171,15 +183,20 @@ mod tests {
         let config = Config::read(&mut settings, &options);
         let problems = settings.finish(config).unwrap_err();
         assert!(problems.to_string().contains("/nowhere/seed.json cannot be read"), "{problems}");
-        for name in
-            ["AIRTABLE_EMULATOR_LISTEN", "AIRTABLE_EMULATOR_TOKEN", "DATA_DIR", "LOG_LEVEL", "LOG_FORMAT"]
-        {
+        for name in [
+            "AIRTABLE_EMULATOR_LISTEN",
+            "AIRTABLE_EMULATOR_TOKEN",
+            "AIRTABLE_EMULATOR_DATA",
+            "DATA_DIR",
+            "LOG_LEVEL",
+            "LOG_FORMAT",
+        ] {
             assert!(asked.lock().unwrap().iter().any(|asked| asked == name), "{name}");
         }
     }
 
-    #[test]
-    fn a_token_that_is_given_is_used_and_none_is_minted() {
+    #[tokio::test]
+    async fn a_token_that_is_given_is_used_and_none_is_minted() {
         let dir = tempfile::tempdir().unwrap();
         let source = |name: &str| match name {
             "AIRTABLE_EMULATOR_TOKEN" => Some("patGIVEN.token".to_owned()),
@@ -187,23 +204,24 @@ mod tests {
             _ => None,
         };
         let config = Config::read(&mut Reader::new(&source), &Options::default()).unwrap();
-        let (_, token) = config.emulator().unwrap();
+        let (_, token) = config.emulator().await.unwrap();
         assert_eq!(token, "patGIVEN.token");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn the_token_is_minted_once() {
+    #[tokio::test]
+    async fn the_token_is_minted_once() {
         let dir = tempfile::tempdir().unwrap();
         let config = || Config {
             listen: DEFAULT_LISTEN,
             data_dir: dir.path().to_owned(),
+            data: None,
             token: None,
             seed: Seed::empty(),
             logs: LogSettings::read(&mut Reader::new(&|_: &str| None)).unwrap(),
         };
-        let (_, first) = config().emulator().unwrap();
-        let (_, second) = config().emulator().unwrap();
+        let (_, first) = config().emulator().await.unwrap();
+        let (_, second) = config().emulator().await.unwrap();
         assert_eq!(first, second);
         assert_eq!((first.len(), first.find('.')), (3 + 14 + 1 + 64, Some(17)));
     }

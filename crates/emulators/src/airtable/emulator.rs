@@ -4,6 +4,7 @@
 //! base and table, role, fields and values.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ use super::access::{Grant, Role, Scope, Tokens, Users};
 use super::computed::Eval;
 use super::errors::{AirtableError, json_response};
 use super::ids::{BaseId, RecordId};
+use super::kept::{Keeper, KeptError, Pending};
 use super::limits::{Counters, Limiter, Limits};
 use super::list::offsets::Listings;
 use super::list::params::{ListParams, rendering_from_query};
@@ -51,6 +53,8 @@ pub(super) struct Shared {
     pub(super) limiter: Mutex<Limiter>,
     pub(super) log: Arc<Mutex<RequestLog>>,
     pub(super) listings: Listings,
+    /// Where changes are kept; `None`: in memory only.
+    keeper: Option<Keeper>,
 }
 
 /// A base, and what it was like when the emulator started (unchanged records are shared).
@@ -60,7 +64,23 @@ struct Kept {
 }
 
 impl Emulator {
+    /// Keeps everything in memory: changes end with the process.
     pub fn new(seed: Seed) -> Self {
+        Self::with_keeper(seed, None)
+    }
+
+    /// Keeps the bases in a SQLite file, which is made from the seed if it is not there; else it holds the bases, and of the
+    /// seed only tokens, users and limits count. No write is acknowledged before it is in the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made, read or written, is not one of these, or is in use by another emulator.
+    pub async fn kept(seed: Seed, file: &Path) -> Result<Self, KeptError> {
+        let (seed, keeper) = Keeper::open(file, seed).await?;
+        Ok(Self::with_keeper(seed, Some(keeper)))
+    }
+
+    fn with_keeper(seed: Seed, keeper: Option<Keeper>) -> Self {
         let index = meta::index(&seed.bases);
         let keep = |base: Base| Kept { initial: base.clone(), live: RwLock::new(base) };
         let shared = Shared {
@@ -72,8 +92,21 @@ impl Emulator {
             limiter: Mutex::default(),
             log: Arc::default(),
             listings: Listings::default(),
+            keeper,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Ids and names of the bases.
+    pub fn bases(&self) -> impl Iterator<Item = (String, &str)> {
+        self.shared.bases.iter().map(|base| (base.initial.id.to_string(), base.initial.name.as_str()))
+    }
+
+    /// How many records all tables have together.
+    pub fn record_count(&self) -> usize {
+        let records =
+            |base: &Kept| -> usize { read(&base.live).tables.iter().map(|table| table.rows.len()).sum() };
+        self.shared.bases.iter().map(records).sum()
     }
 
     /// The limits that hold now.
@@ -86,12 +119,21 @@ impl Emulator {
         *lock(&self.shared.limits) = limits;
     }
 
-    /// Makes all bases what they were at the start.
+    /// Makes all bases what they were at the start of the process.
     pub fn reset_data(&self) {
-        for base in &self.shared.bases {
-            *write(&base.live) = base.initial.clone();
+        self.begin_reset();
+    }
+
+    /// The same; gives what to wait for until it is in the file, too.
+    pub(super) fn begin_reset(&self) -> Vec<Pending> {
+        let mut pending = Vec::new();
+        for (position, base) in self.shared.bases.iter().enumerate() {
+            let mut live = write(&base.live);
+            *live = base.initial.clone();
+            pending.extend(self.shared.keeper.as_ref().map(|keeper| keeper.replace(position, &live)));
         }
         self.shared.listings.reset();
+        pending
     }
 
     /// Forgets counters, windows, penalties and the request log.
@@ -208,9 +250,17 @@ impl Shared {
                 }
             }
             Call::Write(wanted) => {
-                let mut base = write(self.visible(base, grant, Scope::RecordsWrite)?);
-                let table = find_table(&base, table)?;
-                wanted.apply(&mut base, table, Actor { users: &self.users, user: grant.user, now })
+                let mut locked = write(self.visible(base, grant, Scope::RecordsWrite)?);
+                let table = find_table(&locked, table)?;
+                let actor = Actor { users: &self.users, user: grant.user, now };
+                let answer = wanted.apply(&mut locked, table, actor)?;
+                let keeper = self.keeper.as_ref().zip(self.index.get(&base));
+                let pending = keeper.map(|(keeper, position)| keeper.keep(*position, &mut locked));
+                drop(locked); // others go on while the file is written
+                match pending.is_none_or(Pending::wait) {
+                    true => Ok(answer),
+                    false => Err(AirtableError::server_error()),
+                }
             }
         }
     }

@@ -224,6 +224,15 @@ impl AirtableError {
         Self::object(StatusCode::SERVICE_UNAVAILABLE, "RETRIABLE_ERROR", message)
     }
 
+    /// The change was made, but could not be kept: whether it lasts is unknown, as after Airtable's own 500.
+    pub(crate) fn server_error() -> Self {
+        Self::object(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "SERVER_ERROR",
+            "Server encountered an error while processing your request",
+        )
+    }
+
     /// Something of Airtable's that the emulator does not do: never a wrong Airtable error instead.
     pub(crate) fn not_built(what: &str) -> Self {
         let message = format!("The Airtable emulator does not have this yet: {what}");

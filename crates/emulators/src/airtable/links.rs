@@ -50,6 +50,22 @@ pub(crate) fn detach(base: &mut Base, table: usize, slot: u32, stamp: Stamp) {
     }
 }
 
+/// Makes the index of who links where anew, from the cells.
+pub(crate) fn index_sources(base: &mut Base) {
+    for table in &mut base.tables {
+        for (position, field) in table.fields.iter_mut().enumerate() {
+            let Some(link) = field.kind.link_mut().filter(|link| link.inverse.is_none()) else { continue };
+            link.backlinks.clear();
+            for slot in table.rows.by_creation_from(0) {
+                let linked = table.rows.get(slot).map(|record| record.cell(position).links());
+                for &other in linked.unwrap_or_default() {
+                    link.backlinks.entry(other).or_default().push(slot);
+                }
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Change {
     Add,

@@ -72,7 +72,8 @@ pub(crate) fn schema(base: &Base, visible_fields: bool) -> Value {
     json!({"tables": base.tables.iter().map(|table| self::table(table, visible_fields)).collect::<Vec<_>>()})
 }
 
-fn table(table: &Table, visible_fields: bool) -> Value {
+/// A table as [`schema`] has it.
+pub(crate) fn table(table: &Table, visible_fields: bool) -> Value {
     let mut object = Map::new();
     object.insert("id".to_owned(), table.id.to_string().into());
     object.insert("name".to_owned(), table.name.clone().into());

@@ -17,6 +17,8 @@ pub(crate) struct Base {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) tables: Vec<Table>,
+    /// Its metadata has changed since it was last kept.
+    pub(crate) is_redefined: bool,
 }
 
 /// A table. Fields never move either.

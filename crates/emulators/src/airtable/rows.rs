@@ -1,8 +1,10 @@
 //! The records of one table: in the order of their creation, by id, and by slot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::ids::RecordId;
@@ -10,8 +12,8 @@ use super::ids::RecordId;
 /// No user: a record whose author the seed does not tell.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
-/// A record.
-#[derive(Debug, Clone)]
+/// A record. Its serialised form is the emulator's own, for its own files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: RecordId,
     /// Milliseconds since 1970.
@@ -122,9 +124,43 @@ pub(crate) struct Rows {
     slots: Vec<Option<Arc<Record>>>,
     by_id: BTreeMap<RecordId, u32>,
     last_number: u32,
+    /// Slots whose records were added, changed or removed; `None`: nobody wants to know.
+    changed: Option<BTreeSet<u32>>,
 }
 
 impl Rows {
+    /// Records as they were, in ascending slots, and the number that was given last.
+    pub(crate) fn restore(records: Vec<(u32, Record)>, last_number: u32) -> Self {
+        let mut rows = Self { last_number, ..Self::default() };
+        for (slot, record) in records {
+            rows.slots.resize(slot as usize, None);
+            rows.by_id.insert(record.id, slot);
+            rows.slots.push(Some(Arc::new(record)));
+        }
+        rows
+    }
+
+    /// Notes from now on which slots change.
+    pub(crate) fn note_changes(&mut self) {
+        self.changed = Some(BTreeSet::new());
+    }
+
+    /// The slots that have changed since this was last asked, in ascending order.
+    pub(crate) fn take_changes(&mut self) -> BTreeSet<u32> {
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What an autoNumber field showed for the newest record.
+    pub(crate) fn last_number(&self) -> u32 {
+        self.last_number
+    }
+
+    fn note(&mut self, slot: u32) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(slot);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
@@ -139,6 +175,7 @@ impl Rows {
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Record> {
+        self.note(slot);
         self.slots.get_mut(slot as usize)?.as_mut().map(Arc::make_mut)
     }
 
@@ -155,10 +192,12 @@ impl Rows {
         let slot = self.next_slot();
         self.by_id.insert(record.id, slot);
         self.slots.push(Some(Arc::new(record)));
+        self.note(slot);
         slot
     }
 
     pub(crate) fn remove(&mut self, slot: u32) {
+        self.note(slot);
         if let Some(record) = self.slots.get_mut(slot as usize).and_then(Option::take) {
             self.by_id.remove(&record.id);
         }
@@ -198,6 +237,35 @@ mod tests {
         assert_eq!(rows.by_creation_from(0).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(rows.insert(Record::new(id(1), 0)), 3, "slots are not used again");
         assert_eq!(rows.get(3).unwrap().number, 4);
+    }
+
+    #[test]
+    fn restored_rows_are_those_that_were_and_go_on_in_the_same_way() {
+        let mut rows = Rows::default();
+        rows.note_changes();
+        for n in [3, 1, 2, 5] {
+            let mut record = Record::new(id(n), 7);
+            record.set(0, Cell::Number(0.1 + 0.2));
+            record.set(2, Cell::Choices([1, 4].into()));
+            record.set(9, Cell::Date(jiff::civil::date(2026, 2, 28)));
+            record.edited(2, 0, 9);
+            rows.insert(record);
+        }
+        rows.remove(1);
+        rows.remove(3);
+        assert_eq!(rows.take_changes().into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert!(rows.take_changes().is_empty());
+        let kept = rows.by_creation_from(0).map(|slot| {
+            let text = serde_json::to_string(rows.get(slot).unwrap()).unwrap();
+            (slot, serde_json::from_str(&text).unwrap())
+        });
+        let mut restored = Rows::restore(kept.collect(), rows.last_number());
+        for slot in [0, 2] {
+            assert_eq!(restored.get(slot), rows.get(slot));
+        }
+        assert_eq!((restored.len(), restored.find(id(1))), (2, None));
+        let slot = restored.insert(Record::new(id(6), 0));
+        assert_eq!(restored.get(slot).unwrap().number, 5, "numbers are not given twice");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What an emulator starts with: bases with their records, users, tokens and limits.
 
 mod compile;
+mod export;
 mod fields;
 mod json;
 mod metadata;

@@ -283,6 +283,7 @@ fn set_cell(base: &mut Base, table: usize, slot: u32, field: usize, cell: Cell, 
 }
 
 fn add_choice(base: &mut Base, target: Target, choice: Choice) {
+    base.is_redefined = true;
     let field = &mut base.tables[target.table].fields[target.field];
     if let Some(Value::Object(options)) = &mut field.options
         && let Value::Array(list) = options.entry("choices").or_insert_with(|| json!([]))

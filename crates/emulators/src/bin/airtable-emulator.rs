@@ -61,13 +61,17 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signal().context("cannot listen for signals")?;
     let listener = bind(config.listen, "AIRTABLE_EMULATOR_LISTEN").await?;
     let address = listener.local_addr()?;
-    let (records, format) = (config.seed.record_count(), config.logs.format);
-    let base = config.seed.bases().next().map(|(id, _)| id);
+    let (data, format) = (config.data.clone(), config.logs.format);
     let token_file = airtable::token_file(&config.data_dir);
-    let (emulator, token) =
-        config.emulator().with_context(|| format!("cannot keep a token in {}", token_file.display()))?;
+    let (emulator, token) = config
+        .emulator()
+        .await
+        .with_context(|| format!("cannot start (the token is kept in {})", token_file.display()))?;
+    let (records, base) = (emulator.record_count(), emulator.bases().next().map(|(id, _)| id));
     match format {
-        LogFormat::Text => greet(address, records, base.as_deref(), &token, &token_file),
+        LogFormat::Text => {
+            greet(address, records, base.as_deref(), data.as_deref(), &token, &token_file);
+        }
         LogFormat::Json => tracing::info!(%address, records, "the Airtable emulator listens on {address}"),
     }
     serve(listener, airtable::app(&emulator, shutdown.clone()), Limits::default(), shutdown).await;
@@ -75,13 +79,24 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Tells a person what runs, and what to paste. Nobody may be listening: a closed output is no reason to stop.
-fn greet(address: SocketAddr, records: usize, base: Option<&str>, token: &str, token_file: &Path) {
+fn greet(
+    address: SocketAddr,
+    records: usize,
+    base: Option<&str>,
+    data: Option<&Path>,
+    token: &str,
+    token_file: &Path,
+) {
+    let changes = match data {
+        Some(data) => format!("changes are kept in {}", data.display()),
+        None => "changes live until it stops".to_owned(),
+    };
     let path = base.map_or("meta/bases".to_owned(), |base| format!("meta/bases/{base}/tables"));
     let file = token_file.display();
     let _ = write!(
         std::io::stdout().lock(),
         "Airtable emulator on http://{address}, {records} records. \
-         It is not Airtable: changes live until it stops.\n\
+         It is not Airtable: {changes}.\n\
          Token with all rights, kept in {file}:\n  {token}\n\
          Try:\n  curl -H 'Authorization: Bearer {token}' http://{address}/v0/{path}\n"
     );

@@ -8,6 +8,7 @@ mod access;
 mod errors;
 mod fields;
 mod gemini;
+mod kept;
 mod limits;
 mod links;
 mod listing;

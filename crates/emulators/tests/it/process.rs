@@ -15,16 +15,16 @@ fn emulator(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(dir: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
     emulator(dir, arguments).output().unwrap()
 }
 
 /// A started process, which ends with the test even if that fails half-way.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     /// Asks it to end, and gives its exit code.
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         // The shell's own `kill`: the program is not everywhere.
         Command::new("sh").args(["-c", &format!("kill {}", self.0.id())]).status().unwrap();
         self.0.wait().unwrap().code()
@@ -40,7 +40,7 @@ impl Drop for Running {
 }
 
 /// A started emulator: its process, where it listens, and what it said before it was ready.
-fn start(dir: &Path, arguments: &[&str]) -> (Running, String, String) {
+pub(crate) fn start(dir: &Path, arguments: &[&str]) -> (Running, String, String) {
     let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
     let mut child =
         Running(emulator(dir, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());

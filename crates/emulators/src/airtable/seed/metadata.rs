@@ -59,7 +59,7 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
         }),
     };
     let raw = raw_tables(&object, problems);
-    let mut base = Base { id, name, role, tables: Vec::with_capacity(raw.len()) };
+    let mut base = Base { id, name, role, tables: Vec::with_capacity(raw.len()), is_redefined: false };
     let ids = fields::Ids::new(&raw);
     let mut names = HashSet::new();
     for (index, raw) in raw.iter().enumerate() {

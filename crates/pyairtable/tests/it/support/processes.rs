@@ -136,7 +136,7 @@ async fn run(service: Service) {
             let config = Config::read(&mut settings, &Options::default());
             let config = settings.finish(config).unwrap();
             let listen = bind(config.listen, "AIRTABLE_EMULATOR_LISTEN").await;
-            (listen, app(&config.emulator().unwrap().0, shutdown.clone()))
+            (listen, app(&config.emulator().await.unwrap().0, shutdown.clone()))
         }
         Service::Model => {
             use emulators::gemini::{Config, LISTEN, Options, app};

@@ -1,0 +1,181 @@
+//! The bases in a SQLite file: what was acknowledged survives the end of the process, however it comes.
+//!
+//! The file holds each base's metadata, in the shape of a seed, and its records by table and slot, in the emulator's own
+//! form. It is read once, at the start; from then on memory answers, and every write is in the file before its answer
+//! goes out. Writes that come together share a transaction.
+
+mod file;
+
+use std::path::Path;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use self::file::File;
+use super::access::{User, Users};
+use super::model::Base;
+use super::rows::Rows;
+use super::seed::Seed;
+
+pub use self::file::KeptError;
+
+/// Writes of one transaction.
+const MOST_TOGETHER: usize = 256;
+
+/// Puts changes of bases into the file, in the order in which they are handed over.
+pub(super) struct Keeper {
+    jobs: mpsc::UnboundedSender<Job>,
+}
+
+/// A change on its way into the file.
+pub(super) struct Pending(oneshot::Receiver<bool>);
+
+struct Job {
+    change: Change,
+    done: oneshot::Sender<bool>,
+}
+
+/// What has to be in the file after a write. Bases and tables are named by their positions.
+#[derive(Default)]
+pub(super) struct Change {
+    /// Bases whose records are all replaced: those that follow are the only ones.
+    cleared: Vec<usize>,
+    metadata: Vec<(usize, String)>,
+    /// `None`: there is no record in this slot any more.
+    records: Vec<(Place, Option<String>)>,
+    /// The last number that an autoNumber field of the table has given.
+    numbers: Vec<(usize, usize, u32)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    base: usize,
+    table: usize,
+    slot: u32,
+}
+
+impl Keeper {
+    /// Opens the file. A new one gets the seed's bases; an old one's bases and users replace the seed's, whose tokens and
+    /// limits hold.
+    pub(super) async fn open(path: &Path, mut seed: Seed) -> Result<(Seed, Self), KeptError> {
+        let mut file = File::open(path).await?;
+        match file.load().await? {
+            Some((bases, users)) => {
+                seed.bases = bases;
+                // The seed may know more people than the file was made with; their tokens have to find them.
+                for User { id, email, name } in std::mem::replace(&mut seed.users, users).0 {
+                    if seed.users.by_id(&id).is_none() {
+                        seed.users.0.push(User { id, email, name });
+                    }
+                }
+            }
+            None => {
+                let mut change = Change::default();
+                seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
+                file.fill(&seed.users, &change).await?;
+            }
+        }
+        seed.bases.iter_mut().flat_map(|base| &mut base.tables).for_each(|table| table.rows.note_changes());
+        let (jobs, queue) = mpsc::unbounded_channel();
+        tokio::spawn(work(file, queue));
+        Ok((seed, Self { jobs }))
+    }
+
+    /// Hands over what has changed in a base since the last time. The base must be locked, so that the order is right.
+    pub(super) fn keep(&self, position: usize, base: &mut Base) -> Pending {
+        let mut change = Change::default();
+        change.add(position, base);
+        self.hand_over(change)
+    }
+
+    /// Hands over a base as a whole, which replaces what is kept of it.
+    pub(super) fn replace(&self, position: usize, base: &Base) -> Pending {
+        let mut change = Change::default();
+        change.replace(position, base);
+        self.hand_over(change)
+    }
+
+    fn hand_over(&self, change: Change) -> Pending {
+        let (done, pending) = oneshot::channel();
+        // The other side ends with the process only; then nobody waits either.
+        let _ = self.jobs.send(Job { change, done });
+        Pending(pending)
+    }
+}
+
+impl Pending {
+    /// Waits until it is in the file, on a thread that may wait; `false`: it could not be written.
+    pub(super) fn wait(self) -> bool {
+        self.0.blocking_recv().unwrap_or(false)
+    }
+
+    /// The same in a task.
+    pub(super) async fn done(self) -> bool {
+        self.0.await.unwrap_or(false)
+    }
+}
+
+/// Writes what comes. What could not be written is tried again with what comes next: memory is ahead of the file until
+/// then, and whoever asked for it was told that it failed.
+async fn work(mut file: File, mut queue: mpsc::UnboundedReceiver<Job>) {
+    let mut unwritten: Vec<Change> = Vec::new();
+    let mut jobs = Vec::new();
+    while queue.recv_many(&mut jobs, MOST_TOGETHER).await > 0 {
+        let (changes, waiting): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.change, job.done)).unzip();
+        unwritten.extend(changes);
+        let written = match file.apply(&unwritten).await {
+            Ok(()) => {
+                unwritten.clear();
+                true
+            }
+            Err(problem) => {
+                error!("changes of emulated bases cannot be kept: {}", service_kit::error::chain(&problem));
+                false
+            }
+        };
+        for waits in waiting {
+            let _ = waits.send(written);
+        }
+    }
+}
+
+impl Change {
+    fn add(&mut self, position: usize, base: &mut Base) {
+        if std::mem::take(&mut base.is_redefined) {
+            self.metadata.push((position, base.to_seed().to_string()));
+        }
+        for (index, table) in base.tables.iter_mut().enumerate() {
+            let changed = table.rows.take_changes();
+            if changed.is_empty() {
+                continue;
+            }
+            self.numbers.push((position, index, table.rows.last_number()));
+            for slot in changed {
+                self.add_record(Place { base: position, table: index, slot }, &table.rows);
+            }
+        }
+    }
+
+    fn replace(&mut self, position: usize, base: &Base) {
+        self.cleared.push(position);
+        self.metadata.push((position, base.to_seed().to_string()));
+        for (index, table) in base.tables.iter().enumerate() {
+            self.numbers.push((position, index, table.rows.last_number()));
+            for slot in table.rows.by_creation_from(0) {
+                self.add_record(Place { base: position, table: index, slot }, &table.rows);
+            }
+        }
+    }
+
+    fn add_record(&mut self, place: Place, rows: &Rows) {
+        let text = rows.get(place.slot).map(|record| {
+            serde_json::to_string(record).expect("numbers, texts and lists of them always serialise")
+        });
+        self.records.push((place, text));
+    }
+}
+
+/// As they stand in the file.
+pub(super) fn users_json(users: &Users) -> String {
+    serde_json::to_string(&users.0).expect("texts always serialise")
+}

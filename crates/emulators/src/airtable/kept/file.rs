@@ -1,0 +1,251 @@
+//! The file itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+use super::{Change, Place, users_json};
+use crate::airtable::access::Users;
+use crate::airtable::links;
+use crate::airtable::model::Base;
+use crate::airtable::rows::{Record, Rows};
+use crate::airtable::seed::{Seed, SeedError};
+
+/// `PRAGMA application_id` of these files: "PyAE" in ASCII.
+const APPLICATION: i32 = 0x5079_4145;
+
+/// `PRAGMA user_version`: the form of what is in the file.
+const FORM: i32 = 1;
+
+/// How long another emulator, which is ending, is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+const TABLES: &str = "
+    CREATE TABLE users (list TEXT NOT NULL) STRICT;
+    CREATE TABLE bases (position INTEGER PRIMARY KEY, metadata TEXT NOT NULL) STRICT;
+    CREATE TABLE numbers (base INTEGER, tbl INTEGER, last INTEGER NOT NULL, PRIMARY KEY (base, tbl)) STRICT, WITHOUT ROWID;
+    CREATE TABLE records (base INTEGER, tbl INTEGER, slot INTEGER, record TEXT NOT NULL,
+                          PRIMARY KEY (base, tbl, slot)) STRICT, WITHOUT ROWID;
+    PRAGMA application_id = 1350123845;
+    PRAGMA user_version = 1;
+";
+
+/// Why a file of emulated bases cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// It cannot be created.
+    #[error("{} cannot be created", path.display())]
+    Create {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// Another emulator has it open.
+    #[error("{} is in use by another emulator", path.display())]
+    InUse { path: PathBuf },
+    /// It is a database of something else, or of a newer emulator.
+    #[error("{} is not a file of bases that this emulator has written", path.display())]
+    Foreign { path: PathBuf },
+    /// SQLite cannot read or write it.
+    #[error("the file of emulated bases cannot be {action}")]
+    Database {
+        action: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A base in it does not read back.
+    #[error("the bases in the file are damaged")]
+    Bases(#[from] SeedError),
+    /// A record in it does not read back.
+    #[error("the file's record in slot {slot} of table {table} of base {base} is damaged")]
+    Record { base: usize, table: usize, slot: u32 },
+}
+
+pub(super) struct File {
+    connection: SqliteConnection,
+}
+
+fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> KeptError {
+    move |source| KeptError::Database { action, source }
+}
+
+impl File {
+    /// Opens the file, for this process alone; makes it (mode 0600), and its directory, if it is not there.
+    pub(super) async fn open(path: &Path) -> Result<Self, KeptError> {
+        prepare(path).map_err(|source| KeptError::Create { path: path.to_owned(), source })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let opened = async {
+            let mut connection = options.connect().await?;
+            // The lock is taken by the first write.
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
+            let application: i32 =
+                sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
+            let form: i32 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+            let tables: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await?;
+            sqlx::query("COMMIT").execute(&mut connection).await?;
+            Ok::<_, sqlx::Error>((connection, application, form, tables))
+        };
+        let (connection, application, form, tables) =
+            opened.await.map_err(|error| match code(&error).as_deref() {
+                Some("5" | "261") => KeptError::InUse { path: path.to_owned() }, // SQLITE_BUSY, and while recovering
+                Some("26") => KeptError::Foreign { path: path.to_owned() },      // SQLITE_NOTADB
+                _ => failed("opened")(error),
+            })?;
+        let is_new = (application, form, tables) == (0, 0, 0);
+        if !is_new && (application, form) != (APPLICATION, FORM) {
+            return Err(KeptError::Foreign { path: path.to_owned() });
+        }
+        Ok(Self { connection })
+    }
+
+    /// The bases in the file with their records, and the users; `None`: it is new.
+    pub(super) async fn load(&mut self) -> Result<Option<(Vec<Base>, Users)>, KeptError> {
+        let form: i32 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(failed("read"))?;
+        if form == 0 {
+            return Ok(None);
+        }
+        let unreadable = |_| failed("read")(sqlx::Error::Decode("not the users that were written".into()));
+        let list: String = sqlx::query_scalar("SELECT list FROM users")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(failed("read"))?;
+        let users = Users(serde_json::from_str(&list).map_err(unreadable)?);
+        let metadata: Vec<String> = sqlx::query_scalar("SELECT metadata FROM bases ORDER BY position")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("read"))?;
+        let mut bases = Seed::from_json(format!("{{\"bases\":[{}]}}", metadata.join(",")).as_bytes())?.bases;
+        self.load_records(&mut bases).await?;
+        bases.iter_mut().for_each(links::index_sources);
+        Ok(Some((bases, users)))
+    }
+
+    async fn load_records(&mut self, bases: &mut [Base]) -> Result<(), KeptError> {
+        let numbers = sqlx::query("SELECT base, tbl, last FROM numbers")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("read"))?;
+        let mut last = HashMap::new();
+        for row in numbers {
+            last.insert((row.get::<u32, _>(0) as usize, row.get::<u32, _>(1) as usize), row.get::<u32, _>(2));
+        }
+        for (base, content) in bases.iter_mut().enumerate() {
+            for (table, content) in content.tables.iter_mut().enumerate() {
+                let rows =
+                    sqlx::query("SELECT slot, record FROM records WHERE base = ? AND tbl = ? ORDER BY slot")
+                        .bind(base as i64)
+                        .bind(table as i64)
+                        .fetch_all(&mut self.connection)
+                        .await
+                        .map_err(failed("read"))?;
+                let records = rows.iter().map(|row| {
+                    let slot: u32 = row.get(0);
+                    let record: Result<Record, _> = serde_json::from_str(row.get(1));
+                    record.map(|record| (slot, record)).map_err(|_| KeptError::Record { base, table, slot })
+                });
+                let last = last.get(&(base, table)).copied().unwrap_or_default();
+                content.rows = Rows::restore(records.collect::<Result<Vec<_>, _>>()?, last);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a new file one of ours, with this in it.
+    pub(super) async fn fill(&mut self, users: &Users, content: &Change) -> Result<(), KeptError> {
+        let filled = async {
+            let mut transaction = self.connection.begin().await?;
+            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
+            sqlx::query("INSERT INTO users (list) VALUES (?)")
+                .bind(users_json(users))
+                .execute(&mut *transaction)
+                .await?;
+            write(&mut transaction, content).await?;
+            transaction.commit().await
+        };
+        filled.await.map_err(failed("written"))
+    }
+
+    /// Puts changes there, all or none.
+    pub(super) async fn apply(&mut self, changes: &[Change]) -> Result<(), KeptError> {
+        let applied = async {
+            let mut transaction = self.connection.begin().await?;
+            for change in changes {
+                write(&mut transaction, change).await?;
+            }
+            transaction.commit().await
+        };
+        applied.await.map_err(failed("written"))
+    }
+}
+
+async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
+    for base in &change.cleared {
+        sqlx::query("DELETE FROM records WHERE base = ?")
+            .bind(*base as i64)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (base, metadata) in &change.metadata {
+        sqlx::query("INSERT OR REPLACE INTO bases (position, metadata) VALUES (?, ?)")
+            .bind(*base as i64)
+            .bind(metadata)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (base, table, last) in &change.numbers {
+        sqlx::query("INSERT OR REPLACE INTO numbers (base, tbl, last) VALUES (?, ?, ?)")
+            .bind(*base as i64)
+            .bind(*table as i64)
+            .bind(*last)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (Place { base, table, slot }, record) in &change.records {
+        let statement = match record {
+            Some(record) => {
+                sqlx::query("INSERT OR REPLACE INTO records (base, tbl, slot, record) VALUES (?, ?, ?, ?)")
+                    .bind(*base as i64)
+                    .bind(*table as i64)
+                    .bind(*slot)
+                    .bind(record)
+            }
+            None => sqlx::query("DELETE FROM records WHERE base = ? AND tbl = ? AND slot = ?")
+                .bind(*base as i64)
+                .bind(*table as i64)
+                .bind(*slot),
+        };
+        statement.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Makes an empty file for its owner alone, unless there is one.
+fn prepare(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)?;
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+/// SQLite's number of an error.
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(DatabaseError::code).map(Cow::into_owned)
+}

@@ -1,0 +1,149 @@
+//! Bases in a file: what was acknowledged is there after a kill.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::process::{Running, run, start};
+use super::support::{BASE, TestApp, rec, seed};
+
+/// An emulator on the file `bases.sqlite` of a directory, and a client of it.
+fn begin(dir: &Path) -> (Running, TestApp) {
+    let seed_file = dir.join("seed.json");
+    std::fs::write(&seed_file, seed().to_string()).unwrap();
+    let (child, address, said) =
+        start(dir, &["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()]);
+    assert!(said.contains("changes are kept in bases.sqlite"), "{said}");
+    (child, TestApp::at(address.parse().unwrap()))
+}
+
+/// Everything that can be seen of the base.
+async fn seen(app: &TestApp) -> Vec<Value> {
+    let mut seen =
+        vec![app.get(&format!("/v0/meta/bases/{BASE}/tables?include[]=visibleFieldIds")).await.ok()];
+    for target in ["Things", "Things?view=All%20things", "tblOthers00000002"] {
+        let mut page = app.get(&format!("/v0/{BASE}/{target}")).await.ok();
+        page.as_object_mut().unwrap().remove("offset");
+        seen.push(page);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_killed_emulator_comes_back_with_every_acknowledged_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let others = format!("/v0/{BASE}/tblOthers00000002");
+    let things = format!("/v0/{BASE}/Things");
+    let other = app.post(&others, json!({"fields": {"Name": "one"}})).await.ok()["id"].clone();
+    let thing = app.create(
+        "Things",
+        json!({"Name": "Ünï", "Number": 0.1, "Price": 1e15, "Length": 61, "Done": true, "Status": "Doing",
+            "Tags": ["red", "a, b"], "Day": "2026-02-28", "When": "2026-02-28T12:00:00.123Z", "Others": [other],
+            "Person": {"id": "usrGrace000000002"}, "People": [{"id": "usrAda00000000001"}], "Code": {"text": "42"}}),
+    );
+    let thing = thing.await;
+    let deleted = app.create("Things", json!({"Name": "gone", "Others": [other]})).await;
+    app.delete(&format!("{things}/{deleted}")).await.ok();
+    let typecast = json!({"typecast": true, "records": [{"fields": {"Name": "new", "Status": "Unheard of", "Others": ["two"]}}]});
+    app.post(&things, typecast).await.ok();
+    app.patch(&format!("{things}/{thing}"), json!({"fields": {"Number": 7, "Notes": "changed"}})).await.ok();
+    let before = seen(&app).await;
+    assert!(before[0].to_string().contains("Unheard of"));
+
+    drop(child); // kills it
+    let (child, app) = begin(dir.path());
+    assert_eq!(seen(&app).await, before);
+    // And it goes on as if nothing had happened: numbers, links on both sides, choices.
+    let number = |record: &Value| record["fields"]["Auto"].as_u64().unwrap();
+    let next = app.post(&things, json!({"fields": {"Name": "next", "Status": "Unheard of"}})).await.ok();
+    let highest = before[1]["records"].as_array().unwrap().iter().map(number).max().unwrap();
+    assert_eq!(number(&next), highest + 1);
+    app.delete(&format!("{others}/{}", other.as_str().unwrap())).await.ok();
+    assert_eq!(app.cells("Things", &thing).await["Others"], Value::Null);
+    let before = seen(&app).await;
+    assert_eq!(child.stop(), Some(0));
+    let (_child, app) = begin(dir.path());
+    assert_eq!(seen(&app).await, before, "also when it ended in order");
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_many_writes_loses_none_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let address = app.address;
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            tokio::spawn(async move {
+                let app = TestApp::at(address);
+                let mut acknowledged = Vec::new();
+                for n in 0.. {
+                    let body = json!({"fields": {"Name": format!("{writer}-{n}")}});
+                    match app.try_call("POST", &format!("/v0/{BASE}/Things"), Some(body)).await {
+                        Some(answer) if answer.status == 200 => acknowledged.push(answer.body["id"].clone()),
+                        _ => return acknowledged,
+                    }
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    while app.get(&format!("/v0/{BASE}/Things?maxRecords=40&fields[]=Name")).await.ok()["records"]
+        .as_array()
+        .unwrap()
+        .len()
+        < 40
+    {}
+    drop(child);
+    let (_child, app) = begin(dir.path());
+    for writer in writers {
+        for id in writer.await.unwrap() {
+            app.get(&format!("/v0/{BASE}/Things/{}", id.as_str().unwrap())).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_kept_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let before = seen(&app).await;
+    app.post(
+        &format!("/v0/{BASE}/Things"),
+        json!({"typecast": true, "records": [{"fields": {"Status": "x"}}]}),
+    )
+    .await
+    .ok();
+    app.post("/__emulator/reset", json!({"data": true})).await.ok();
+    drop(child);
+    let (_child, app) = begin(dir.path());
+    assert_eq!(seen(&app).await, before);
+    app.get(&format!("/v0/{BASE}/Things/{}", rec(99_999)))
+        .await
+        .refused(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND");
+}
+
+#[test]
+fn a_file_that_is_in_use_or_of_something_else_is_refused_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_child, _app) = begin(dir.path());
+    let refusal = |file: &str| {
+        let output = run(dir.path(), &["--listen", "127.0.0.1:0", "--data", file]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refusal("bases.sqlite");
+    assert!(said.contains("bases.sqlite is in use by another emulator"), "{said}");
+    std::fs::write(dir.path().join("notes.txt"), "this is no database ".repeat(100)).unwrap();
+    let said = refusal("notes.txt");
+    assert!(said.contains("notes.txt is not a file of bases"), "{said}");
+    assert!(std::fs::read_to_string(dir.path().join("notes.txt")).unwrap().starts_with("this is no"));
+    let made = Command::new("python3")
+        .args(["-c", "import sqlite3; c = sqlite3.connect('other.sqlite'); c.execute('CREATE TABLE t (a)'); c.commit()"])
+        .current_dir(dir.path())
+        .status();
+    assert!(made.unwrap().success());
+    let said = refusal("other.sqlite");
+    assert!(said.contains("other.sqlite is not a file of bases"), "{said}");
+}
