@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod body;
 mod cell;
+mod comments;
 mod computed;
 mod config;
 mod emulator;

@@ -44,6 +44,8 @@ pub(crate) const SCOPES: [&str; 25] = [
 pub(crate) enum Scope {
     RecordsRead,
     RecordsWrite,
+    CommentsRead,
+    CommentsWrite,
     SchemaRead,
     UserEmail,
 }
@@ -53,6 +55,8 @@ impl Scope {
         match self {
             Self::RecordsRead => "data.records:read",
             Self::RecordsWrite => "data.records:write",
+            Self::CommentsRead => "data.recordComments:read",
+            Self::CommentsWrite => "data.recordComments:write",
             Self::SchemaRead => "schema.bases:read",
             Self::UserEmail => "user.email:read",
         }

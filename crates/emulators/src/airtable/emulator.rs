@@ -30,9 +30,9 @@ use super::model::Base;
 use super::query::Query;
 use super::records::{Actor, Write};
 use super::render::Rendering;
-use super::routes::{RecordsOp, Route};
+use super::routes::{CommentsOp, RecordsOp, Route};
 use super::seed::Seed;
-use super::{body, list, meta, records};
+use super::{body, comments, list, meta, records};
 
 /// URLs are shorter than this, on all endpoints.
 /// Source: <https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests>.
@@ -228,6 +228,18 @@ impl Shared {
                 })
                 .await
             }
+            Route::Comments { base, table, record, op } => {
+                let wanted = match op {
+                    CommentsOp::List => comments::Wanted::list(&query)?,
+                    CommentsOp::Create => comments::Wanted::create(&body::read(&parts.headers, body).await?)?,
+                    CommentsOp::Update(id) => {
+                        comments::Wanted::update(id, &body::read(&parts.headers, body).await?)?
+                    }
+                    CommentsOp::Delete(id) => comments::Wanted::Delete { id },
+                };
+                let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
+                apart(move || shared.comments(base, &table, record, &wanted, &grant)).await
+            }
             Route::Records { base, table, op } => {
                 let call = Call::read(op, &query, &parts, body).await?;
                 let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
@@ -254,14 +266,45 @@ impl Shared {
                 let table = find_table(&locked, table)?;
                 let actor = Actor { users: &self.users, user: grant.user, now };
                 let answer = wanted.apply(&mut locked, table, actor)?;
-                let keeper = self.keeper.as_ref().zip(self.index.get(&base));
-                let pending = keeper.map(|(keeper, position)| keeper.keep(*position, &mut locked));
-                drop(locked); // others go on while the file is written
-                match pending.is_none_or(Pending::wait) {
-                    true => Ok(answer),
-                    false => Err(AirtableError::server_error()),
-                }
+                self.keep(base, locked, answer)
             }
+        }
+    }
+
+    /// As [`Self::records`], for the comments of a record.
+    fn comments(
+        &self,
+        base: BaseId,
+        table: &str,
+        record: RecordId,
+        wanted: &comments::Wanted,
+        grant: &Grant,
+    ) -> Result<Value, AirtableError> {
+        if let comments::Wanted::List { page_size, before } = wanted {
+            let base = read(self.visible(base, grant, Scope::CommentsRead)?);
+            let table = find_table(&base, table)?;
+            return comments::list(&base, table, record, &self.users, (*page_size, *before));
+        }
+        let mut locked = write(self.visible(base, grant, Scope::CommentsWrite)?);
+        let table = find_table(&locked, table)?;
+        let actor = Actor { users: &self.users, user: grant.user, now: Timestamp::now() };
+        let answer = comments::write(&mut locked, table, record, wanted, actor)?;
+        self.keep(base, locked, answer)
+    }
+
+    /// Gives the answer to a write once it is where bases are kept.
+    fn keep(
+        &self,
+        base: BaseId,
+        mut locked: RwLockWriteGuard<'_, Base>,
+        answer: Value,
+    ) -> Result<Value, AirtableError> {
+        let keeper = self.keeper.as_ref().zip(self.index.get(&base));
+        let pending = keeper.map(|(keeper, position)| keeper.keep(*position, &mut locked));
+        drop(locked); // others go on while the file is written
+        match pending.is_none_or(Pending::wait) {
+            true => Ok(answer),
+            false => Err(AirtableError::server_error()),
         }
     }
 

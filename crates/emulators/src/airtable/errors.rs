@@ -76,6 +76,11 @@ impl AirtableError {
         Self::object(StatusCode::FORBIDDEN, "INVALID_PERMISSIONS", message)
     }
 
+    /// A comment that the record does not have.
+    pub(crate) fn comment_not_found() -> Self {
+        Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Comment not found")
+    }
+
     /// A well-formed id that a single-record write or delete did not find.
     pub(crate) fn record_not_found() -> Self {
         Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Record not found")

@@ -102,6 +102,8 @@ ids! {
     UserId = "usr";
     /// A file in a cell.
     AttachmentId = "att";
+    /// A comment on a record.
+    CommentId = "com";
     /// A listing that is under way: the first half of an `offset`.
     IteratorId = "itr";
 }

@@ -58,7 +58,14 @@ pub(crate) fn page(
     let mut records = Vec::with_capacity(wanted);
     while records.len() < wanted {
         let Some((_, slot)) = found.next() else { break };
-        let record = render::record(eval, table, slot, &params.rendering_with(&plan.fields));
+        let mut record = render::record(eval, table, slot, &params.rendering_with(&plan.fields));
+        if params.comment_counts
+            && let Some(Value::Object(record)) = &mut record
+            && let Some(count) = base.tables[table].rows.get(slot).map(|record| record.comments.len())
+            && count > 0
+        {
+            record.insert("commentCount".to_owned(), count.into());
+        }
         records.extend(record);
     }
     let mut answer = Map::new();

@@ -6,7 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::errors::AirtableError;
-use super::ids::{BaseId, RecordId};
+use super::ids::{BaseId, CommentId, RecordId};
 
 /// A call that Airtable's API knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,12 @@ pub(crate) enum Route {
         base: BaseId,
         table: String,
         op: RecordsOp,
+    },
+    Comments {
+        base: BaseId,
+        table: String,
+        record: RecordId,
+        op: CommentsOp,
     },
     /// Airtable has it, the emulator does not: the path as documented, and what it does.
     NotBuilt {
@@ -47,12 +53,23 @@ pub(crate) enum RecordsOp {
     DeleteMany,
 }
 
+/// What is done with the comments of a record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum CommentsOp {
+    List,
+    Create,
+    Update(CommentId),
+    Delete(CommentId),
+}
+
 impl Route {
     /// The base that the call is about, whose limit it counts against.
     pub(crate) fn base(&self) -> Option<BaseId> {
         match self {
             Self::Whoami | Self::ListBases => None,
-            Self::BaseSchema { base } | Self::Records { base, .. } => Some(*base),
+            Self::BaseSchema { base } | Self::Records { base, .. } | Self::Comments { base, .. } => {
+                Some(*base)
+            }
             Self::NotBuilt { base, .. } => *base,
         }
     }
@@ -69,6 +86,10 @@ impl Route {
                 ..
             } => "/v0/{baseId}/{tableIdOrName}/{recordId}",
             Self::Records { .. } => "/v0/{baseId}/{tableIdOrName}",
+            Self::Comments { op: CommentsOp::List | CommentsOp::Create, .. } => {
+                "/v0/{baseId}/{tableIdOrName}/{recordId}/comments"
+            }
+            Self::Comments { .. } => "/v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId}",
             Self::NotBuilt { .. } => "(not built)",
         }
     }
@@ -127,8 +148,8 @@ fn records(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
             );
         }
         (verb, [record, "comments", rest @ ..]) => {
-            RecordId::parse(record)?;
-            return comments(verb, base, rest);
+            let (record, op) = (RecordId::parse(record)?, comments(verb, rest)?);
+            return Some(Route::Comments { base, table: (*table).to_owned(), record, op });
         }
         (verb, [record]) => {
             let id = RecordId::parse(record)?;
@@ -145,19 +166,14 @@ fn records(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
     Some(Route::Records { base, table: (*table).to_owned(), op })
 }
 
-fn comments(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
-    let what = match (verb, rest) {
-        ("GET", []) => "GET /v0/{baseId}/{tableIdOrName}/{recordId}/comments (list comments)",
-        ("POST", []) => "POST /v0/{baseId}/{tableIdOrName}/{recordId}/comments (create comment)",
-        ("PATCH", [_]) => {
-            "PATCH /v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId} (update comment)"
-        }
-        ("DELETE", [_]) => {
-            "DELETE /v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId} (delete comment)"
-        }
+fn comments(verb: &str, rest: &[&str]) -> Option<CommentsOp> {
+    Some(match (verb, rest) {
+        ("GET", []) => CommentsOp::List,
+        ("POST", []) => CommentsOp::Create,
+        ("PATCH", [comment]) => CommentsOp::Update(CommentId::parse(comment)?),
+        ("DELETE", [comment]) => CommentsOp::Delete(CommentId::parse(comment)?),
         _ => return None,
-    };
-    not_built(base, what)
+    })
 }
 
 fn meta(verb: &str, rest: &[&str]) -> Option<Route> {
@@ -277,6 +293,8 @@ mod tests {
             "GET /v0/meta/nothing",
             "GET /v0/meta/bases/appX/tables",
             "DELETE /v0/APP/T/REC/comments",
+            "PATCH /v0/APP/T/REC/comments/comX",
+            "GET /v0/APP/T/REC/comments/com00000000000001",
         ] {
             assert_eq!(route(line), None, "{line}");
         }
@@ -285,7 +303,6 @@ mod tests {
     #[test]
     fn a_path_of_airtable_that_is_not_built_is_named() {
         for line in [
-            "GET /v0/APP/T/REC/comments",
             "POST /v0/APP/REC/Files/uploadAttachment",
             "POST /v0/APP/T/sync/abc",
             "POST /v0/meta/bases",

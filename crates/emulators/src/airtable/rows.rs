@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use super::comments::Comment;
 use super::ids::RecordId;
 
 /// No user: a record whose author the seed does not tell.
@@ -29,6 +30,9 @@ pub(crate) struct Record {
     cells: Vec<(u16, Cell)>,
     /// When single fields were edited after creation, by field.
     edits: Vec<(u16, i64)>,
+    /// In the order of their creation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) comments: Vec<Comment>,
 }
 
 impl Record {
@@ -42,6 +46,7 @@ impl Record {
             number: 0,
             cells: Vec::new(),
             edits: Vec::new(),
+            comments: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod access;
+mod comments;
 mod errors;
 mod fields;
 mod gemini;

@@ -98,7 +98,6 @@ async fn a_path_of_airtable_that_is_not_built_is_501_and_named() {
     let app = TestApp::spawn().await;
     let record = rec(1001);
     for (method, path, names) in [
-        ("GET", format!("/v0/{BASE}/Things/{record}/comments"), "list comments"),
         ("POST", format!("/v0/{BASE}/{record}/Files/uploadAttachment"), "upload attachment"),
         ("POST", format!("/v0/{BASE}/Things/sync/abc"), "sync CSV"),
         ("POST", "/v0/meta/bases".to_owned(), "create base"),

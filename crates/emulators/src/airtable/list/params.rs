@@ -22,6 +22,8 @@ pub(crate) struct ListParams {
     pub(crate) sort: Vec<(String, bool)>,
     pub(crate) filter: Option<String>,
     pub(crate) fields: Option<Vec<String>>,
+    /// `recordMetadata` names `commentCount`.
+    pub(crate) comment_counts: bool,
     pub(crate) rendering: Rendering,
 }
 
@@ -46,7 +48,7 @@ impl ListParams {
             Ok((field.clone(), descending(entry.get("direction").map(String::as_str))?))
         });
         let metadata = query.list("recordMetadata")?.unwrap_or_default();
-        check_metadata(metadata.iter().map(String::as_str))?;
+        let comment_counts = wants_comment_counts(&metadata)?;
         let text = |name| Ok(query.scalar(name)?.filter(|text| !text.is_empty()).map(str::to_owned));
         Ok(Self {
             page_size: number(page_size)?.map_or(Ok(MAX_PAGE_SIZE), check_page_size)?,
@@ -56,6 +58,7 @@ impl ListParams {
             sort: sort.collect::<Checked<_>>()?,
             filter: text("filterByFormula")?,
             fields: query.list("fields")?,
+            comment_counts,
             rendering: rendering_from_query(query)?,
         })
     }
@@ -109,7 +112,7 @@ impl ListParams {
             Some(Value::Array(entries)) => entries.iter().map(sort_entry).collect::<Checked<_>>()?,
             Some(_) => return Err(invalid()),
         };
-        check_metadata(list("recordMetadata")?.unwrap_or_default().iter().map(String::as_str))?;
+        let comment_counts = wants_comment_counts(&list("recordMetadata")?.unwrap_or_default())?;
         let rendering = Rendering {
             by_field_id: flag("returnFieldsByFieldId")?,
             strings: strings(text("cellFormat")?.as_deref(), query)?,
@@ -123,6 +126,7 @@ impl ListParams {
             view: text("view")?,
             sort,
             filter: text("filterByFormula")?,
+            comment_counts,
             fields: list("fields")?.filter(|fields| !fields.is_empty()),
             rendering,
         })
@@ -184,8 +188,9 @@ fn check_max_records(count: usize) -> Checked<usize> {
     if count >= 1 { Ok(count) } else { Err(invalid()) }
 }
 
-fn check_metadata<'a>(mut names: impl Iterator<Item = &'a str>) -> Checked<()> {
-    if names.all(|name| name == "commentCount") { Ok(()) } else { Err(invalid()) }
+/// There is no other metadata to ask for.
+fn wants_comment_counts(names: &[String]) -> Checked<bool> {
+    if names.iter().all(|name| name == "commentCount") { Ok(!names.is_empty()) } else { Err(invalid()) }
 }
 
 /// `cellFormat=string` needs to know for whom: a time zone and a locale.
