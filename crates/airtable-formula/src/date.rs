@@ -70,9 +70,9 @@ impl Date {
         }
     }
 
-    /// For computed milliseconds, which may be too many or NaN.
+    /// For computed milliseconds, which may be too many or NaN; fractions are cut off, as JavaScript does.
     pub(crate) fn from_ms_f64(ms: f64) -> Result<Self, ErrorKind> {
-        if ms.is_nan() { Err(ErrorKind::Date) } else { Self::from_ms(ms.round() as i64) } // The cast saturates.
+        if ms.is_nan() { Err(ErrorKind::Date) } else { Self::from_ms(ms.trunc() as i64) } // The cast saturates.
     }
 
     fn instant(ms: i64) -> Self {

@@ -11,12 +11,14 @@ pub(crate) fn distance(a: &Date, b: &Date) -> String {
     if from.plus_months(months).to_ms() > later.as_millisecond() {
         months -= 1;
     }
-    let rest_days = (later.as_millisecond() - from.plus_months(months).to_ms()) as f64 / MS_PER_DAY as f64;
+    let rest = (later.as_millisecond() - from.plus_months(months).to_ms()) as f64;
     // 400 years are 146,097 days and 4,800 months.
-    let days = rest_days + (months as f64 * 146_097.0 / 4800.0).round();
-    let months = months as f64 + rest_days * 4800.0 / 146_097.0;
-    let [seconds, minutes, hours] = [86_400.0, 1440.0, 24.0].map(|per_day| (days * per_day).round());
-    let (days, years, months) = (days.round(), (months / 12.0).round(), months.round());
+    let month_days = (months as f64 * 146_097.0 / 4800.0).round();
+    let months = months as f64 + rest / MS_PER_DAY as f64 * 4800.0 / 146_097.0;
+    // Whole days and the rest apart, so that halves stay halves.
+    let in_units = |per_day: f64| (month_days * per_day + rest / (MS_PER_DAY as f64 / per_day)).round();
+    let [seconds, minutes, hours, days] = [86_400.0, 1440.0, 24.0, 1.0].map(in_units);
+    let (years, months) = ((months / 12.0).round(), months.round());
     if seconds < 45.0 {
         "a few seconds".to_owned()
     } else if minutes <= 1.0 {

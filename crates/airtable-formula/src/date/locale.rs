@@ -1,47 +1,16 @@
 //! Names, orders and ordinals of a language, as Moment.js has them.
 
+mod names;
+
 use std::fmt;
 
 use super::civil::WeekRule;
 use super::format::map_tokens;
+use names::{Forms, Names};
 
-/// A language of `SET_LOCALE`; English for codes that are not built.
+/// A language of `SET_LOCALE`; English for codes that are not known.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Locale(&'static Names);
-
-impl fmt::Debug for Locale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.codes[0])
-    }
-}
-
-#[derive(PartialEq, Eq)]
-struct Names {
-    codes: &'static [&'static str],
-    months: [&'static str; 12],
-    months_short: [&'static str; 12],
-    weekdays: [&'static str; 7],
-    weekdays_short: [&'static str; 7],
-    weekdays_min: [&'static str; 7],
-    /// `LT`, `LTS`, `L`, `LL`, `LLL`, `LLLL`.
-    formats: [&'static str; 6],
-    ordinal: Ordinal,
-    week: WeekRule,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ordinal {
-    English,
-    /// The same mark behind each number.
-    Mark(&'static str),
-    French,
-    /// As French, but for days of the month: `10e`.
-    FrenchElsewhere,
-    Dutch,
-}
-
-/// Weeks from Sunday, that of 1 January the first.
-const SUNDAY: WeekRule = WeekRule { first_weekday: 0, january: 1 };
+pub(crate) struct Locale(u8);
 
 impl Default for Locale {
     fn default() -> Self {
@@ -49,100 +18,202 @@ impl Default for Locale {
     }
 }
 
-impl Locale {
-    pub(crate) const ENGLISH: Self = Self(&ENGLISH);
+impl fmt::Debug for Locale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.names().code)
+    }
+}
 
-    /// Codes are matched without case; a region that is not built gives its language (`de-at`: `de`).
+impl Locale {
+    /// The first of the table.
+    pub(crate) const ENGLISH: Self = Self(0);
+
+    /// Codes are matched without case; a region that is not known gives its language (`de-at`: `de`).
     pub(crate) fn named(code: &str) -> Self {
         let code = code.trim().to_ascii_lowercase().replace('_', "-");
-        let find = |code: &str| ALL.iter().find(|names| names.codes.contains(&code));
+        let find = |code: &str| names::all().iter().position(|names| names.code == code);
         let language = code.split('-').next().unwrap_or_default();
-        find(&code).or_else(|| find(language)).map_or(Self::ENGLISH, Self)
+        // Norwegian is Bokmål unless Nynorsk is asked for, and Chinese is what is written in Beijing.
+        let usual = match language {
+            "no" => "nb",
+            "zh" => "zh-cn",
+            other => other,
+        };
+        let found = find(&code).or_else(|| find(usual)).unwrap_or(0);
+        Self(u8::try_from(found).expect("there are fewer than 256 languages"))
     }
 
-    /// `month` from 1.
-    pub(crate) fn month(self, month: i64) -> &'static str {
-        self.0.months[month as usize - 1]
+    fn names(self) -> &'static Names {
+        &names::all()[usize::from(self.0)]
     }
 
-    /// `format` is the whole format: Spanish and Dutch write no point between dashes.
+    /// `month` from 1; `format` is the whole format, since some languages inflect a month that follows a day.
+    pub(crate) fn month(self, month: i64, format: &str) -> &'static str {
+        self.form(&self.names().months, format)[month as usize - 1]
+    }
+
+    /// Likewise. Spanish and Dutch write no point between dashes.
     pub(crate) fn month_short(self, month: i64, format: &str) -> &'static str {
-        let name = self.0.months_short[month as usize - 1];
-        let plain = matches!(self.0.codes[0], "es" | "nl") && format.contains("-MMM-");
+        let name = self.form(&self.names().months_short, format)[month as usize - 1];
+        let plain = matches!(self.names().code, "es" | "nl") && format.contains("-MMM-");
         if plain { name.trim_end_matches('.') } else { name }
+    }
+
+    fn form<'n>(self, forms: &'n Forms, format: &str) -> &'n [&'static str; 12] {
+        match &forms.behind_day {
+            Some(inflected) if month_follows_day(format, self.names().code == "cs") => inflected,
+            _ => &forms.alone,
+        }
     }
 
     /// `weekday` from Sunday, 0.
     pub(crate) fn weekday(self, weekday: i64) -> &'static str {
-        self.0.weekdays[weekday as usize]
+        self.names().weekdays[weekday as usize]
     }
 
     pub(crate) fn weekday_short(self, weekday: i64) -> &'static str {
-        self.0.weekdays_short[weekday as usize]
+        self.names().weekdays_short[weekday as usize]
     }
 
     pub(crate) fn weekday_min(self, weekday: i64) -> &'static str {
-        self.0.weekdays_min[weekday as usize]
+        self.names().weekdays_min[weekday as usize]
     }
 
     pub(crate) fn week(self) -> WeekRule {
-        self.0.week
+        self.names().week
     }
 
-    /// The format that a token such as `LL` stands for; `ll` is the same with short names and no leading zeros.
+    /// The part of the day, such as `AM` or `am`.
+    pub(crate) fn meridiem(self, hour: i64, minute: i64, lower: bool) -> &'static str {
+        let clock = hour * 100 + minute;
+        let parts = &self.names().meridiem;
+        let part = parts.iter().rev().find(|part| part.from <= clock).unwrap_or(&parts[0]);
+        if lower { part.lower } else { part.upper }
+    }
+
+    /// The format that a token such as `LL` stands for; `ll` is the same with short names and no leading zeros, unless the
+    /// language has one of its own.
     pub(crate) fn long_format(self, token: &str) -> Option<String> {
-        const TOKENS: [&str; 6] = ["LT", "LTS", "L", "LL", "LLL", "LLLL"];
-        let find =
-            |token: &str| TOKENS.iter().position(|known| *known == token).map(|index| self.0.formats[index]);
-        if let Some(format) = find(token) {
-            return Some(format.to_owned());
+        const LONG: [&str; 6] = ["LT", "LTS", "L", "LL", "LLL", "LLLL"];
+        const SHORT: [&str; 4] = ["l", "ll", "lll", "llll"];
+        let place = |tokens: &[&str], token: &str| tokens.iter().position(|known| *known == token);
+        let names = self.names();
+        if let Some(index) = place(&LONG, token) {
+            return Some(names.formats[index].to_owned());
         }
-        let format = token.starts_with('l').then(|| find(&token.to_ascii_uppercase())).flatten()?;
-        Some(map_tokens(format, |token| match token {
+        let own = names.short_formats.get(place(&SHORT, token)?).filter(|own| !own.is_empty());
+        if let Some(own) = own {
+            return Some((*own).to_owned());
+        }
+        let long = names.formats[place(&LONG, &token.to_ascii_uppercase())?];
+        Some(map_tokens(long, |token| match token {
             "MMMM" | "MM" | "DD" | "dddd" => token[1..].to_owned(),
             _ => token.to_owned(),
         }))
     }
 
-    /// The number as an ordinal; `token` is the letter of the format (`M`, `D`, `w`, …).
+    /// The number as an ordinal; `token` is what the format has without its `o` (`M`, `D`, `w`, …).
     pub(crate) fn ordinal(self, number: i64, token: &str) -> String {
-        let suffix = match self.0.ordinal {
-            Ordinal::Mark(mark) => mark,
-            Ordinal::English => match (number % 10, number % 100) {
-                (_, 11..=13) => "th",
-                (1, _) => "st",
-                (2, _) => "nd",
-                (3, _) => "rd",
-                _ => "th",
-            },
-            Ordinal::French if token == "D" && number > 1 => "",
-            Ordinal::French | Ordinal::FrenchElsewhere => match (token, number) {
-                ("w" | "W", 1) => "re",
-                (_, 1) => "er",
-                _ => "e",
-            },
-            Ordinal::Dutch if matches!(number, 1 | 8) || number >= 20 => "ste",
-            Ordinal::Dutch => "de",
+        format!("{number}{}", names::ordinal_suffix(self.names().ordinal, number, token))
+    }
+
+    /// Where the text first has a name (of a month, or else of a weekday) that is not made of letters alone, such as `12月` or
+    /// `tháng 12`; and what comes behind it. `None` for languages whose names are words, which need no list to be found.
+    pub(crate) fn find_name(self, text: &str, of_month: bool) -> Option<(&str, &str)> {
+        let names = self.names();
+        let lists: [&[&str]; 3] = if of_month {
+            [&names.months.alone, &names.months_short.alone, &[]]
+        } else {
+            [&names.weekdays, &names.weekdays_short, &names.weekdays_min]
         };
-        format!("{number}{suffix}")
+        let all = || lists.iter().copied().flatten().copied();
+        if all().all(|name| name.chars().all(|c| c.is_alphabetic() || matches!(c, '.' | '-' | '\'' | 'ª'))) {
+            return None;
+        }
+        text.char_indices().find_map(|(at, _)| {
+            let begins = |name: &&str| starts_ignoring_case(&text[at..], name);
+            let longest = all().filter(begins).max_by_key(|name| name.len())?;
+            let end = at
+                + text[at..]
+                    .char_indices()
+                    .nth(longest.chars().count())
+                    .map_or(text.len() - at, |(end, _)| end);
+            Some((&text[at..end], &text[end..]))
+        })
+    }
+
+    /// Where the text first has a part of the day in words of the language's own; whether it lies after noon, and what comes
+    /// behind it.
+    pub(crate) fn find_meridiem(self, text: &str) -> Option<(bool, &str)> {
+        text.char_indices().find_map(|(at, _)| {
+            let rest = &text[at..];
+            let parts = self.names().meridiem.iter();
+            let mut words = parts.flat_map(|part| [(part.from, part.upper), (part.from, part.lower)]);
+            words.find_map(|(from, word)| Some((from >= 1200, rest.strip_prefix(word)?)))
+        })
     }
 
     /// The month (from 1) whose name or short name the word begins with, and whether the word is no more than its name,
     /// a beginning of at least three letters, or `sept`.
     pub(crate) fn month_of(self, word: &str) -> Option<(i64, bool)> {
-        named(word, &[&self.0.months, &self.0.months_short]).map(|(index, whole)| (index as i64 + 1, whole))
+        let Names { months, months_short, .. } = self.names();
+        let inflected = [months.behind_day.as_ref(), months_short.behind_day.as_ref()];
+        let mut lists: Vec<&[&str]> = vec![&months.alone, &months_short.alone];
+        lists.extend(inflected.into_iter().flatten().map(|list| list.as_slice()));
+        named(word, &lists).map(|(index, whole)| (index as i64 + 1, whole))
     }
 
     /// Likewise for the day of the week, from Sunday, 0.
     pub(crate) fn weekday_of(self, word: &str) -> Option<(i64, bool)> {
-        named(word, &[&self.0.weekdays, &self.0.weekdays_short, &self.0.weekdays_min])
-            .map(|(index, whole)| (index as i64, whole))
+        let Names { weekdays, weekdays_short, weekdays_min, .. } = self.names();
+        named(word, &[weekdays, weekdays_short, weekdays_min]).map(|(index, whole)| (index as i64, whole))
     }
+}
+
+/// Whether the format names a month behind a day of the month: `D MMMM`, `Do [of] MMM`. Czech dates have a point: `D. MMMM`.
+fn month_follows_day(format: &str, czech: bool) -> bool {
+    format.match_indices('D').any(|(index, _)| {
+        let mut rest = &format[index + 1..];
+        let mark = |c: char| matches!(c, 'o' | 'D') || (czech && c == '.');
+        rest = rest.strip_prefix(mark).unwrap_or(rest);
+        if czech {
+            rest = rest.strip_prefix(mark).unwrap_or(rest);
+        }
+        let mut between = false;
+        loop {
+            if let Some(after) = rest.strip_prefix(char::is_whitespace) {
+                rest = after;
+            } else if let Some((_, after)) = rest
+                .strip_prefix('[')
+                .and_then(|inside| inside.split_once(']'))
+                .filter(|(inside, _)| !inside.contains('['))
+            {
+                rest = after;
+            } else {
+                return between && rest.starts_with(if czech { "MMMM" } else { "MMM" });
+            }
+            between = true;
+        }
+    })
+}
+
+fn starts_ignoring_case(text: &str, name: &str) -> bool {
+    let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
+    let head: String = text.chars().take(name.chars().count()).collect();
+    lower(&head) == lower(name)
 }
 
 fn named(word: &str, lists: &[&[&str]]) -> Option<(usize, bool)> {
     let word = word.to_lowercase();
     let word = word.trim_end_matches('.');
+    // A name that is the whole word comes before one that it only begins with: 12月 is not 1月.
+    let exact = |names: &&[&str]| {
+        let at = names.iter().position(|name| name.to_lowercase().trim_end_matches('.') == word)?;
+        Some((at, true))
+    };
+    if let Some(found) = lists.iter().find_map(exact) {
+        return Some(found);
+    }
     lists.iter().find_map(|names| {
         names.iter().enumerate().find_map(|(index, name)| {
             let name = name.to_lowercase();
@@ -154,345 +225,3 @@ fn named(word: &str, lists: &[&[&str]]) -> Option<(usize, bool)> {
         })
     })
 }
-
-const ENGLISH: Names = Names {
-    codes: &["en", "en-us"],
-    months: [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ],
-    months_short: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
-    weekdays: ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"],
-    weekdays_short: ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"],
-    weekdays_min: ["Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"],
-    formats: [
-        "h:mm A",
-        "h:mm:ss A",
-        "MM/DD/YYYY",
-        "MMMM D, YYYY",
-        "MMMM D, YYYY h:mm A",
-        "dddd, MMMM D, YYYY h:mm A",
-    ],
-    ordinal: Ordinal::English,
-    week: SUNDAY,
-};
-
-/// English names with another order of day and month.
-macro_rules! english {
-    ($codes:expr, $formats:expr, $week:expr) => {
-        Names {
-            codes: $codes,
-            months: ENGLISH.months,
-            months_short: ENGLISH.months_short,
-            weekdays: ENGLISH.weekdays,
-            weekdays_short: ENGLISH.weekdays_short,
-            weekdays_min: ENGLISH.weekdays_min,
-            formats: $formats,
-            ordinal: Ordinal::English,
-            week: $week,
-        }
-    };
-}
-
-/// French with another order of day and month.
-macro_rules! french {
-    ($codes:expr, $short_date:expr, $ordinal:expr, $week:expr) => {
-        Names {
-            codes: $codes,
-            months: [
-                "janvier",
-                "février",
-                "mars",
-                "avril",
-                "mai",
-                "juin",
-                "juillet",
-                "août",
-                "septembre",
-                "octobre",
-                "novembre",
-                "décembre",
-            ],
-            months_short: [
-                "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.",
-                "déc.",
-            ],
-            weekdays: ["dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"],
-            weekdays_short: ["dim.", "lun.", "mar.", "mer.", "jeu.", "ven.", "sam."],
-            weekdays_min: ["di", "lu", "ma", "me", "je", "ve", "sa"],
-            formats: [
-                "HH:mm",
-                "HH:mm:ss",
-                $short_date,
-                "D MMMM YYYY",
-                "D MMMM YYYY HH:mm",
-                "dddd D MMMM YYYY HH:mm",
-            ],
-            ordinal: $ordinal,
-            week: $week,
-        }
-    };
-}
-
-static ALL: [Names; 15] = [
-    english!(&["en", "en-us"], ENGLISH.formats, SUNDAY),
-    english!(
-        &["en-gb"],
-        ["HH:mm", "HH:mm:ss", "DD/MM/YYYY", "D MMMM YYYY", "D MMMM YYYY HH:mm", "dddd, D MMMM YYYY HH:mm"],
-        WeekRule::ISO
-    ),
-    english!(
-        &["en-ie"],
-        ["HH:mm", "HH:mm:ss", "DD/MM/YYYY", "D MMMM YYYY", "D MMMM YYYY HH:mm", "dddd D MMMM YYYY HH:mm"],
-        WeekRule::ISO
-    ),
-    english!(
-        &["en-au"],
-        [
-            "h:mm A",
-            "h:mm:ss A",
-            "DD/MM/YYYY",
-            "D MMMM YYYY",
-            "D MMMM YYYY h:mm A",
-            "dddd, D MMMM YYYY h:mm A"
-        ],
-        WeekRule { first_weekday: 0, january: 4 }
-    ),
-    english!(
-        &["en-nz"],
-        [
-            "h:mm A",
-            "h:mm:ss A",
-            "DD/MM/YYYY",
-            "D MMMM YYYY",
-            "D MMMM YYYY h:mm A",
-            "dddd, D MMMM YYYY h:mm A"
-        ],
-        WeekRule::ISO
-    ),
-    english!(
-        &["en-ca"],
-        [
-            "h:mm A",
-            "h:mm:ss A",
-            "YYYY-MM-DD",
-            "MMMM D, YYYY",
-            "MMMM D, YYYY h:mm A",
-            "dddd, MMMM D, YYYY h:mm A"
-        ],
-        SUNDAY
-    ),
-    Names {
-        codes: &["de"],
-        months: [
-            "Januar",
-            "Februar",
-            "März",
-            "April",
-            "Mai",
-            "Juni",
-            "Juli",
-            "August",
-            "September",
-            "Oktober",
-            "November",
-            "Dezember",
-        ],
-        months_short: [
-            "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sep.", "Okt.", "Nov.", "Dez.",
-        ],
-        weekdays: ["Sonntag", "Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag"],
-        weekdays_short: ["So.", "Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa."],
-        weekdays_min: ["So", "Mo", "Di", "Mi", "Do", "Fr", "Sa"],
-        formats: [
-            "HH:mm",
-            "HH:mm:ss",
-            "DD.MM.YYYY",
-            "D. MMMM YYYY",
-            "D. MMMM YYYY HH:mm",
-            "dddd, D. MMMM YYYY HH:mm",
-        ],
-        ordinal: Ordinal::Mark("."),
-        week: WeekRule::ISO,
-    },
-    Names {
-        codes: &["es"],
-        months: [
-            "enero",
-            "febrero",
-            "marzo",
-            "abril",
-            "mayo",
-            "junio",
-            "julio",
-            "agosto",
-            "septiembre",
-            "octubre",
-            "noviembre",
-            "diciembre",
-        ],
-        months_short: [
-            "ene.", "feb.", "mar.", "abr.", "may.", "jun.", "jul.", "ago.", "sep.", "oct.", "nov.", "dic.",
-        ],
-        weekdays: ["domingo", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado"],
-        weekdays_short: ["dom.", "lun.", "mar.", "mié.", "jue.", "vie.", "sáb."],
-        weekdays_min: ["do", "lu", "ma", "mi", "ju", "vi", "sá"],
-        formats: [
-            "H:mm",
-            "H:mm:ss",
-            "DD/MM/YYYY",
-            "D [de] MMMM [de] YYYY",
-            "D [de] MMMM [de] YYYY H:mm",
-            "dddd, D [de] MMMM [de] YYYY H:mm",
-        ],
-        ordinal: Ordinal::Mark("º"),
-        week: WeekRule::ISO,
-    },
-    french!(&["fr"], "DD/MM/YYYY", Ordinal::French, WeekRule::ISO),
-    french!(&["fr-ca"], "YYYY-MM-DD", Ordinal::FrenchElsewhere, SUNDAY),
-    french!(&["fr-ch"], "DD.MM.YYYY", Ordinal::FrenchElsewhere, WeekRule::ISO),
-    Names {
-        codes: &["it"],
-        months: [
-            "gennaio",
-            "febbraio",
-            "marzo",
-            "aprile",
-            "maggio",
-            "giugno",
-            "luglio",
-            "agosto",
-            "settembre",
-            "ottobre",
-            "novembre",
-            "dicembre",
-        ],
-        months_short: ["gen", "feb", "mar", "apr", "mag", "giu", "lug", "ago", "set", "ott", "nov", "dic"],
-        weekdays: ["domenica", "lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato"],
-        weekdays_short: ["dom", "lun", "mar", "mer", "gio", "ven", "sab"],
-        weekdays_min: ["do", "lu", "ma", "me", "gi", "ve", "sa"],
-        formats: [
-            "HH:mm",
-            "HH:mm:ss",
-            "DD/MM/YYYY",
-            "D MMMM YYYY",
-            "D MMMM YYYY HH:mm",
-            "dddd D MMMM YYYY HH:mm",
-        ],
-        ordinal: Ordinal::Mark("º"),
-        week: WeekRule::ISO,
-    },
-    Names {
-        codes: &["nl"],
-        months: [
-            "januari",
-            "februari",
-            "maart",
-            "april",
-            "mei",
-            "juni",
-            "juli",
-            "augustus",
-            "september",
-            "oktober",
-            "november",
-            "december",
-        ],
-        months_short: [
-            "jan.", "feb.", "mrt.", "apr.", "mei", "jun.", "jul.", "aug.", "sep.", "okt.", "nov.", "dec.",
-        ],
-        weekdays: ["zondag", "maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag"],
-        weekdays_short: ["zo.", "ma.", "di.", "wo.", "do.", "vr.", "za."],
-        weekdays_min: ["zo", "ma", "di", "wo", "do", "vr", "za"],
-        formats: [
-            "HH:mm",
-            "HH:mm:ss",
-            "DD-MM-YYYY",
-            "D MMMM YYYY",
-            "D MMMM YYYY HH:mm",
-            "dddd D MMMM YYYY HH:mm",
-        ],
-        ordinal: Ordinal::Dutch,
-        week: WeekRule::ISO,
-    },
-    Names {
-        codes: &["pt"],
-        months: PORTUGUESE_MONTHS,
-        months_short: PORTUGUESE_MONTHS_SHORT,
-        weekdays: [
-            "Domingo",
-            "Segunda-feira",
-            "Terça-feira",
-            "Quarta-feira",
-            "Quinta-feira",
-            "Sexta-feira",
-            "Sábado",
-        ],
-        weekdays_short: ["Dom", "Seg", "Ter", "Qua", "Qui", "Sex", "Sáb"],
-        weekdays_min: ["Do", "2ª", "3ª", "4ª", "5ª", "6ª", "Sá"],
-        formats: [
-            "HH:mm",
-            "HH:mm:ss",
-            "DD/MM/YYYY",
-            "D [de] MMMM [de] YYYY",
-            "D [de] MMMM [de] YYYY HH:mm",
-            "dddd, D [de] MMMM [de] YYYY HH:mm",
-        ],
-        ordinal: Ordinal::Mark("º"),
-        week: WeekRule::ISO,
-    },
-    Names {
-        codes: &["pt-br"],
-        months: PORTUGUESE_MONTHS,
-        months_short: PORTUGUESE_MONTHS_SHORT,
-        weekdays: [
-            "domingo",
-            "segunda-feira",
-            "terça-feira",
-            "quarta-feira",
-            "quinta-feira",
-            "sexta-feira",
-            "sábado",
-        ],
-        weekdays_short: ["dom", "seg", "ter", "qua", "qui", "sex", "sáb"],
-        weekdays_min: ["do", "2ª", "3ª", "4ª", "5ª", "6ª", "sá"],
-        formats: [
-            "HH:mm",
-            "HH:mm:ss",
-            "DD/MM/YYYY",
-            "D [de] MMMM [de] YYYY",
-            "D [de] MMMM [de] YYYY [às] HH:mm",
-            "dddd, D [de] MMMM [de] YYYY [às] HH:mm",
-        ],
-        ordinal: Ordinal::Mark("º"),
-        week: SUNDAY,
-    },
-];
-
-const PORTUGUESE_MONTHS: [&str; 12] = [
-    "janeiro",
-    "fevereiro",
-    "março",
-    "abril",
-    "maio",
-    "junho",
-    "julho",
-    "agosto",
-    "setembro",
-    "outubro",
-    "novembro",
-    "dezembro",
-];
-
-const PORTUGUESE_MONTHS_SHORT: [&str; 12] =
-    ["jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"];

@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str, pattern: &str, locale: Locale, now: impl FnOnce(
                 }
             }
             Piece::Token(token) => {
-                if let Some((found, after)) = find(rest, token) {
+                if let Some((found, after)) = find(rest, token, locale) {
                     parts.set(token, found, locale)?;
                     rest = after;
                     anything = true;
@@ -73,7 +73,7 @@ impl WeekParts {
 }
 
 /// The first stretch of `text` that a token takes, and what comes behind it.
-fn find<'t>(text: &'t str, token: &str) -> Option<(&'t str, &'t str)> {
+fn find<'t>(text: &'t str, token: &str, locale: Locale) -> Option<(&'t str, &'t str)> {
     let digits = |least: usize, most: usize| {
         stretch(text, |c| c.is_ascii_digit(), |run| (run.len() >= least).then(|| run.len().min(most)))
     };
@@ -87,9 +87,15 @@ fn find<'t>(text: &'t str, token: &str) -> Option<(&'t str, &'t str)> {
         "Hmm" | "hmm" => digits(3, 4),
         "Hmmss" | "hmmss" => digits(5, 6),
         "MMM" | "MMMM" | "dd" | "ddd" | "dddd" => {
+            if let Some(found) = locale.find_name(text, token.starts_with('M')) {
+                return Some(found);
+            }
             stretch(text, |c| c.is_alphabetic() || matches!(c, '\'' | '-' | 'ª'), |run| Some(run.len()))
         }
         "a" | "A" => {
+            if let Some((afternoon, after)) = locale.find_meridiem(text) {
+                return Some((if afternoon { "p" } else { "a" }, after));
+            }
             let start = text.find(['a', 'A', 'p', 'P'])?;
             let length = text[start..].trim_start_matches(['a', 'A', 'p', 'P']).len();
             let marked = &text[start..][..text[start..].len() - length];

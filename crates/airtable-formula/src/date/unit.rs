@@ -64,9 +64,7 @@ impl Unit {
 /// `date` later by `amount` units. Fractions count below the day; days and months are rounded.
 pub(crate) fn add(date: &Date, amount: f64, unit: Unit) -> Result<Date, ErrorKind> {
     match unit.fixed_ms() {
-        Some(ms) if ms < MS_PER_DAY => {
-            Date::from_ms_f64(date.as_millisecond() as f64 + round_away(amount * ms as f64))
-        }
+        Some(ms) if ms < MS_PER_DAY => Date::from_ms_f64(date.as_millisecond() as f64 + amount * ms as f64),
         Some(ms) => {
             let days = round_away(amount * (ms / MS_PER_DAY) as f64);
             Date::from_ms_f64(date.as_millisecond() as f64 + days * MS_PER_DAY as f64)

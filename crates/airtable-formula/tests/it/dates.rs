@@ -157,6 +157,22 @@ fn locales_change_names_and_order() {
         ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'pt-br'), 'LLL')", "\"10 de julho de 2019 às 00:00\""),
         ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'nl'), 'Do ll')", "\"10de 10 jul. 2019\""),
         ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'xx'), 'MMMM')", "\"July\""),
+        ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'ja'), 'LL ddd A')", "\"2019年7月10日 水 午前\""),
+        ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'ru'), 'D MMMM|Do|wo')", "\"10 июля|10-го|28-я\""),
+        ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'ru'), 'MMMM, dddd')", "\"июль, среда\""),
+        ("DATETIME_FORMAT(SET_LOCALE('07/10/19', 'cs'), 'LL|l')", "\"10. července 2019|10. 7. 2019\""),
+        (
+            "DATETIME_FORMAT(SET_LOCALE('07/10/19', 'sv'), 'dddd Do MMM, lll')",
+            "\"onsdag 10:e jul, 10 jul 2019 00:00\"",
+        ),
+        ("DATETIME_FORMAT(SET_LOCALE('07/10/19 14:30', 'zh-CN'), 'LLL')", "\"2019年7月10日下午2点30分\""),
+        (
+            "DATETIME_FORMAT(SET_LOCALE('07/10/19', 'no'), 'MMMM') & DATETIME_FORMAT(SET_LOCALE('07/10/19', 'de-AT'), 'MMMM')",
+            "\"juliJuli\"",
+        ),
+        ("DATESTR(DATETIME_PARSE('2019年12月7日', 'LL', 'ja'))", "\"2019-12-07\""),
+        ("DATESTR(DATETIME_PARSE('7 tháng 12 2019', 'D MMMM YYYY', 'vi'))", "\"2019-12-07\""),
+        ("DATETIME_PARSE('오후 2:30 2019-12-07', 'A h:mm YYYY-MM-DD', 'ko')", "2019-12-07T14:30:00.000Z"),
         (
             "DATETIME_FORMAT(SET_LOCALE(SET_TIMEZONE('2024-01-02T23:00Z', 'Europe/Berlin'), 'de'), 'dd D.M. HH')",
             "\"Mi 3.1. 00\"",
