@@ -135,7 +135,7 @@ impl AirtableClient {
         }
         Err(SendError::Refused {
             status: head.status,
-            failure: Failure::parse(&body),
+            failure: Failure::parse(&without_token(body, token)),
             retry_after: retry_after(&head.headers),
         })
     }
@@ -169,8 +169,42 @@ where
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
+/// A refusal with stars in place of the token, should it be named there: Airtable never does, but something between may, and
+/// what it says goes on to callers who do not have the token. As long as before.
+pub fn without_token(body: Bytes, token: &SecretString) -> Bytes {
+    let token = token.expose_secret().as_bytes();
+    let find = |from: &[u8]| from.windows(token.len()).position(|window| window == token);
+    if token.is_empty() || find(&body).is_none() {
+        return body;
+    }
+    let mut hidden = BytesMut::from(&body[..]);
+    while let Some(at) = find(&hidden) {
+        hidden[at..at + token.len()].fill(b'*');
+    }
+    hidden.freeze()
+}
+
 /// The seconds form of `Retry-After`, a day at most; the date form is not used by Airtable and counts as absent.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_a_refusal_names_is_hidden_and_nothing_else_changes() {
+        let token = SecretString::from("patA.b");
+        for (said, shown) in [
+            ("no such token: Bearer patA.b!", "no such token: Bearer ******!"),
+            ("patA.bpatA.b patA.", "************ patA."),
+            ("nothing", "nothing"),
+            ("", ""),
+        ] {
+            assert_eq!(without_token(Bytes::from(said), &token), shown);
+        }
+        assert_eq!(without_token(Bytes::from("all"), &SecretString::from("")), "all");
+    }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use airtable_api::{
     AirtableClient, Failure, Outbound, SendError, Sent, Target, collect, full_body, retry_after,
+    without_token,
 };
 use axum::body::Body;
 use bytes::Bytes;
@@ -384,10 +385,10 @@ impl Upstream {
                 // Nobody asked for another protocol; passed on, it would take the caller's connection with it.
                 return Err(SendError::Broken("the answer switches protocols".into()));
             }
-            // Refusals are short, and decide what happens next.
-            let whole = matches!(head.status.as_u16(), 429 | 502..=504);
-            let body = if whole {
-                ReplyBody::Whole(collect(body, ANSWER_LIMIT).await?)
+            // Refusals are short, and decide what happens next; and they must not name our token.
+            let is_refusal = head.status.is_client_error() || head.status.is_server_error();
+            let body = if is_refusal {
+                ReplyBody::Whole(without_token(collect(body, ANSWER_LIMIT).await?, token))
             } else {
                 ReplyBody::Stream(body)
             };

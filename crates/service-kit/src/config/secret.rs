@@ -36,8 +36,8 @@ struct Inner {
 
 struct State {
     value: SecretString,
-    /// What the value was before this process saw it change, and when that was.
-    replaced: Option<(SecretString, Instant)>,
+    /// What the value was before this process saw it change, and when that was: several after changes in quick succession.
+    replaced: Vec<(SecretString, Instant)>,
     stamp: Option<Stamp>,
     /// What stands in `NAME.previous`.
     previous: Option<(SecretString, Stamp)>,
@@ -46,12 +46,14 @@ struct State {
     complained: bool,
 }
 
-/// What tells one version of a file from the next. The inode tells a replaced file from its predecessor.
+/// What tells one version of a file from the next. The inode tells a replaced file from its predecessor; the time of the last
+/// change cannot be set back, as the time of modification can (`cp -p`, `touch -r`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 /// Why a secret's file cannot be used. Names no value.
@@ -90,7 +92,7 @@ impl Secret {
     }
 
     /// What a verifier accepts: the current value, the one in `NAME.previous`, and for a minute after a change the one that
-    /// was current before.
+    /// was current before. Who signs or presents a value may notice each change a second later than the verifier.
     pub fn accepted(&self) -> Vec<SecretString> {
         let mut values = vec![self.current()];
         let state = self.state();
@@ -108,8 +110,14 @@ impl Secret {
     }
 
     fn from_parts(file: Option<PathBuf>, value: SecretString, stamp: Option<Stamp>) -> Self {
-        let mut state =
-            State { value, replaced: None, stamp, previous: None, looked: Instant::now(), complained: false };
+        let mut state = State {
+            value,
+            replaced: Vec::new(),
+            stamp,
+            previous: None,
+            looked: Instant::now(),
+            complained: false,
+        };
         if let Some(path) = &file {
             state.refresh_previous(path);
         }
@@ -141,7 +149,8 @@ impl State {
             Ok(Some(value)) => {
                 info!(file = %path.display(), "a secret's file has changed; its new value is in use");
                 let before = std::mem::replace(&mut self.value, value);
-                self.replaced = Some((before, Instant::now()));
+                self.replaced.retain(|(_, at)| at.elapsed() < GRACE);
+                self.replaced.push((before, Instant::now()));
                 self.complained = false;
                 true
             }
@@ -155,7 +164,7 @@ impl State {
         }
     }
 
-    /// No such file: there is no previous value. One that cannot be used leaves things as they are.
+    /// No such file, or an empty one: there is no previous value. One that cannot be used leaves things as they are.
     fn refresh_previous(&mut self, path: &Path) -> bool {
         let mut beside = path.as_os_str().to_owned();
         beside.push(".previous");
@@ -167,9 +176,12 @@ impl State {
                     self.previous = Some((SecretString::from(text), stamp));
                     true
                 }
+                // An agent cannot take a file away, only empty it.
+                Err(SecretFileError::Empty) => self.previous.take().is_some(),
                 Err(_) => false,
             },
-            Err(_) => self.previous.take().is_some(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.previous.take().is_some(),
+            Err(_) => false,
         }
     }
 
@@ -186,7 +198,12 @@ impl State {
 
 impl Stamp {
     fn of(file: &Metadata) -> Self {
-        Self { inode: file.ino(), size: file.size(), modified: (file.mtime(), file.mtime_nsec()) }
+        Self {
+            inode: file.ino(),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
     }
 }
 
@@ -220,6 +237,7 @@ fn read_value(path: &Path) -> Result<String, SecretFileError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -262,12 +280,19 @@ mod tests {
             secret.accepted().iter().map(|value| value.expose_secret().to_owned()).collect()
         };
         assert_eq!(accepted(), ["second", "first"], "also in a process that starts after the change");
-        fs::write(&beside, "").unwrap();
+        fs::write(&beside, [0xff, 0xfe]).unwrap();
         assert!(!secret.reread());
         assert_eq!(accepted(), ["second", "first"], "what cannot be used changes nothing");
-        fs::remove_file(&beside).unwrap();
-        assert!(secret.reread());
-        assert_eq!(accepted(), ["second"]);
+        let remove = || fs::remove_file(&beside).unwrap();
+        let empty = || fs::write(&beside, "").unwrap();
+        for end in [&remove as &dyn Fn(), &empty] {
+            end();
+            assert!(secret.reread());
+            assert_eq!(accepted(), ["second"]);
+            assert!(!secret.reread(), "once");
+            fs::write(&beside, "first\n").unwrap();
+            assert!(secret.reread());
+        }
     }
 
     #[test]
@@ -317,6 +342,66 @@ mod tests {
         fs::rename(&next, &path).unwrap();
         assert!(secret.reread());
         assert_eq!(secret.current().expose_secret(), "bbb");
+    }
+
+    #[test]
+    fn values_replaced_in_quick_succession_are_all_accepted_for_a_while() {
+        let (_keep, path) = file("one");
+        let secret = Secret::from_file(&path).unwrap();
+        for next in ["second", "the third", "the fourth one"] {
+            fs::write(&path, next).unwrap();
+            assert!(secret.reread());
+        }
+        let mut accepted: Vec<_> =
+            secret.accepted().iter().map(|value| value.expose_secret().to_owned()).collect();
+        accepted.sort();
+        assert_eq!(accepted, ["one", "second", "the fourth one", "the third"]);
+        for (_, at) in &mut secret.state().replaced {
+            *at -= GRACE;
+        }
+        assert_eq!(secret.accepted().len(), 1);
+    }
+
+    #[test]
+    fn a_replaced_file_is_seen_although_its_time_and_size_are_those_of_the_one_before() {
+        let (_keep, path) = file("aaa");
+        let secret = Secret::from_file(&path).unwrap();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "bbb").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert!(secret.reread());
+        assert_eq!(secret.current().expose_secret(), "bbb");
+    }
+
+    /// Kubernetes mounts a directory of links `NAME -> ..data/NAME`, and swaps the link `..data -> ..TIME` for a new version.
+    #[test]
+    fn a_directory_that_is_swapped_by_a_link_is_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let version = |name: &str, value: &str, previous: Option<&str>| {
+            let directory = root.path().join(name);
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("key"), value).unwrap();
+            if let Some(previous) = previous {
+                fs::write(directory.join("key.previous"), previous).unwrap();
+            }
+            let link = root.path().join("..data_tmp");
+            symlink(name, &link).unwrap();
+            fs::rename(&link, root.path().join("..data")).unwrap();
+        };
+        version("..2026_11_25_1", "aaa", None);
+        symlink("..data/key", root.path().join("key")).unwrap();
+        symlink("..data/key.previous", root.path().join("key.previous")).unwrap();
+        let secret = Secret::from_file(&root.path().join("key")).unwrap();
+        assert_eq!(secret.accepted().len(), 1);
+        version("..2026_11_25_2", "bbb", Some("aaa"));
+        fs::remove_dir_all(root.path().join("..2026_11_25_1")).unwrap();
+        assert!(secret.reread());
+        assert_eq!(secret.current().expose_secret(), "bbb");
+        assert_eq!(
+            Secret::from_file(&root.path().join("key")).unwrap().accepted().len(),
+            2,
+            "also of a later start"
+        );
     }
 
     #[test]
