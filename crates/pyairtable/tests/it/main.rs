@@ -4,6 +4,7 @@
 
 mod apart;
 mod bad_luck;
+mod canaries;
 mod chat;
 mod chat_demo;
 mod chat_rights;
@@ -17,6 +18,7 @@ mod offline;
 mod own_routes;
 mod process;
 mod rights;
+mod rotation;
 mod settings;
 mod shared_stores;
 mod stores;

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod apart;
 pub(crate) mod chat;
 pub(crate) mod client;
+pub(crate) mod credentials;
 pub(crate) mod gate;
 pub(crate) mod mcp;
 pub(crate) mod model;
