@@ -150,6 +150,9 @@ run_python() {
   say "the pyairtable client against emulator and gateway"
   PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" PYTHONDONTWRITEBYTECODE=1 \
     "$(venv clients "$clients/python/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$clients/python"
+  say "the emulated Airtable against what Airtable's reference says"
+  PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" PYTHONDONTWRITEBYTECODE=1 \
+    "$(venv clients "$clients/python/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$clients/python_airtable"
   say "Google's own client against the emulated Gemini"
   PYAIRTABLE_BIN_DIR="$CARGO_TARGET_DIR/release" PYTHONDONTWRITEBYTECODE=1 \
     "$(venv genai "$clients/python_genai/requirements.txt")/python" -m pytest -q -p no:cacheprovider "$clients/python_genai"

@@ -1,0 +1,56 @@
+"""Plain HTTP to the emulator: what is asked and what is answered, byte for byte, without a client in between."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import requests
+
+from harbour import BERTHS, CRATES, FULL, HARBOUR, SHIPS
+
+HIDDEN = {
+    "type": "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND",
+    "message": "Invalid permissions, or the requested model was not found. Check that both your user and your token "
+    "have the required permissions, and that the model names and/or ids are correct.",
+}
+INVALID_PARAMETERS = {"type": "INVALID_REQUEST_UNKNOWN", "message": "Invalid request: parameter validation failed. Check your request data."}
+UNAUTHENTICATED = {"type": "AUTHENTICATION_REQUIRED", "message": "Authentication required"}
+CREATED_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+SHIPS_PATH, BERTHS_PATH, CRATES_PATH = (f"/v0/{HARBOUR}/{table}" for table in (SHIPS, BERTHS, CRATES))
+
+
+@dataclass
+class Wire:
+    url: str
+
+    def ask(self, method: str, path: str, body: object = None, key: str | None = FULL, **more: object) -> requests.Response:
+        headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+        headers.update(more.pop("headers", {}))  # type: ignore[call-overload]
+        return requests.request(method, self.url + path, json=body, headers=headers, timeout=20, **more)  # type: ignore[arg-type]
+
+    def good(self, method: str, path: str, body: object = None, **more: object) -> dict:
+        answer = self.ask(method, path, body, **more)
+        assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+    def refused(self, status: int, error: object, method: str, path: str, body: object = None, **more: object) -> None:
+        """`error` is the whole member `error`, or only its type."""
+        answer = self.ask(method, path, body, **more)
+        said = f"{method} {path} {body}: {answer.status_code} {answer.text[:500]}"
+        assert answer.status_code == status, said
+        actual = answer.json()["error"]
+        if isinstance(error, str) and isinstance(actual, dict):
+            actual = actual["type"]
+        assert actual == error, said
+
+    def ship(self, **cells: object) -> dict:
+        """A new ship with these cells, as a create answers it."""
+        return self.good("POST", SHIPS_PATH, {"fields": cells})
+
+    def crates(self, query: str = "") -> list[dict]:
+        return self.good("GET", f"{CRATES_PATH}?{query}")["records"]
+
+
+def cells(records: list[dict], name: str) -> list:
+    return [record["fields"].get(name) for record in records]
