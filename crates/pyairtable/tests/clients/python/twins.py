@@ -24,7 +24,7 @@ SEED = Path(__file__).parent.parent / "seed.json"
 SEED_TEXT = SEED.read_text(encoding="utf-8")
 SEED_DATA = json.loads(SEED_TEXT)
 
-AN_ID = re.compile(r"\b(?:rec|itr|sel|att|usr|fld|tbl|viw|app)[A-Za-z0-9]{14}\b")
+AN_ID = re.compile(r"\b(?:rec|itr|sel|att|usr|fld|tbl|viw|app|com)[A-Za-z0-9]{14}\b")
 SEEDED_IDS = frozenset(AN_ID.findall(SEED_TEXT))
 A_TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
