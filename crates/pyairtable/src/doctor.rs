@@ -93,8 +93,11 @@ impl Report {
         let (gateway_url, program) = (&settings.gateway_url, program());
         let mcp =
             mcp_client_configuration(&format!("{}/mcp", settings.mcp_url.trim_end_matches('/')), "$KEY");
-        println!("\nEverything is in order. For your clients:");
-        println!("  export KEY=$({program} keys show-local)");
+        println!("\nEverything is in order. For your clients, at the addresses used here:");
+        match settings.api_key {
+            Some(_) => println!("  export KEY=…    # the key that PYAIRTABLE_API_KEY gave"),
+            None => println!("  export KEY=$({program} keys show-local)"),
+        }
         println!(
             "  export AIRTABLE_API_KEY=$KEY AIRTABLE_ENDPOINT_URL={gateway_url}    # airtable.js reads both"
         );
