@@ -5,7 +5,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use airtable_formula::{Context, Date, FieldDef, FieldKind, Formula, Limits, Row, Schema, Timestamp, Value};
+use airtable_formula::{
+    Context, Date, FieldDef, FieldKind, Formula, Limits, Row, Schema, Timestamp, Tree, Value,
+};
 
 const RECORDS: usize = 100_000;
 
@@ -149,16 +151,18 @@ fn main() {
         ),
         ("500 record ids", format!("OR({or})")),
     ];
-    println!("\n{:>8} {:>12} {:>12}  formula", "bytes", "compile µs", "ns/record");
+    println!("\n{:>8} {:>12} {:>12} {:>12}  formula", "bytes", "parse µs", "compile µs", "ns/record");
     for (name, text) in &formulas {
         let compiled = compile(text);
+        let parse_time = median(|| timed(|| Tree::parse(text)));
         let compile_time = median(|| timed(|| compile(text)));
         let evaluate = median(|| {
             timed(|| records.iter().for_each(|record| drop(black_box(compiled.evaluate(record, &context)))))
         });
         println!(
-            "{:>8} {:>12.1} {:>12.0}  {name}",
+            "{:>8} {:>12.1} {:>12.1} {:>12.0}  {name}",
             text.len(),
+            parse_time.as_secs_f64() * 1e6,
             compile_time.as_secs_f64() * 1e6,
             evaluate.as_secs_f64() * 1e9 / RECORDS as f64,
         );

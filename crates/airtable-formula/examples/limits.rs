@@ -168,5 +168,21 @@ fn main() -> ExitCode {
         println!("{:>8} {kept:>10}  {shown}", formula.len());
         drop(compiled);
     }
+
+    println!("\n{:>8}  bytes allocated at most while a record is evaluated", "");
+    for formula in [
+        "{N} > 100",
+        "AND({L}='Open', {N}>100, IS_AFTER(CREATED_TIME(), '2026-01-01'))",
+        "OR({L}='a', {L}='b', {L}='c', {L}='d', RECORD_ID()='rec00000000000000')",
+        "IF(REGEX_MATCH({L}, '^a+$'), MID({L}, 5, 10), SWITCH({N}, 1, 'one', 2, 'two'))",
+        "LEN(UPPER({L}))",
+    ] {
+        let compiled = Formula::compile(formula, &schema, &limits).expect("the formula compiles");
+        drop(compiled.evaluate(&record, &context)); // Regular expressions prepare themselves at their first use.
+        let before = MEMORY.current_usage();
+        MEMORY.reset_peak_usage();
+        drop(compiled.evaluate(&record, &context));
+        println!("{:>8}  {formula}", MEMORY.peak_usage().saturating_sub(before));
+    }
     if over { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
