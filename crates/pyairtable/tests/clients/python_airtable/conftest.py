@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 
-from harbour import NO_LIMITS, SEED  # noqa: E402
-from services import Service, free_port  # noqa: E402
+from harbour import FULL, NO_LIMITS, SEED  # noqa: E402
+from services import Service, create_key, free_port  # noqa: E402
 from wire import Wire  # noqa: E402
 
 
@@ -25,6 +26,10 @@ def start_emulator(folder: Path, *arguments: str, **settings: str) -> Service:
     )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--through-gateway", action="store_true", help="ask the gateway, which passes the callers' tokens on; slow: it paces")
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     running = start_emulator(tmp_path_factory.mktemp("harbour"))
@@ -32,9 +37,43 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     running.stop()
 
 
+@dataclass
+class Gateway:
+    url: str
+    key: str
+
+    def forget(self) -> None:
+        """The bases are reset behind its back, which only another client of Airtable could do."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        requests.post(f"{self.url}/api/v1/airtable/cache/invalidate", headers=headers, timeout=10).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def gateway(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The gateway as it is shipped, with the callers' own tokens, so that scopes and users are those of the seed."""
+    folder = tmp_path_factory.mktemp("gateway")
+    key = create_key(folder / "data", "forgets", ["records:read", "records:write", "schema:read", "schema:write"])
+    running = Service.start(
+        "airtable-gateway",
+        folder,
+        [],
+        AIRTABLE_GATEWAY_LISTEN=f"127.0.0.1:{free_port()}",
+        AIRTABLE_API_URL=service.url,
+        AIRTABLE_TOKEN=FULL,
+        GATEWAY_PASSTHROUGH="true",
+        DATA_DIR=str(folder / "data"),
+    )
+    yield Gateway(running.url, key)
+    running.stop()
+
+
 @pytest.fixture
-def wire(service: Service) -> Wire:
+def wire(service: Service, request: pytest.FixtureRequest) -> Wire:
     """The emulator with its bases as seeded and without limits, whatever the test before did."""
     requests.post(f"{service.url}/__emulator/reset", json={"data": True}, timeout=10).raise_for_status()
     requests.put(f"{service.url}/__emulator/limits", json=NO_LIMITS, timeout=10).raise_for_status()
-    return Wire(service.url)
+    if not request.config.getoption("--through-gateway"):
+        return Wire(service.url)
+    gateway: Gateway = request.getfixturevalue("gateway")
+    gateway.forget()
+    return Wire(gateway.url, admin=service.url)
