@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2016 # check_* are for the caller; formats are the client's
 # Tries an image the way compose runs it: hardened, as nobody, with stores inside and nothing outside. To be sourced after
 # docker.sh.
 #
@@ -50,7 +50,7 @@ check_image() { # image, name
   local flags=(
     --name "$container" --init --read-only --cap-drop ALL --security-opt no-new-privileges:true
     --memory 256m --pids-limit 128 --user 65532:65532
-    --tmpfs /tmp:size=16m,mode=1777,noexec,nosuid,nodev --tmpfs /data:size=16m,mode=1777,noexec,nosuid,nodev
+    --tmpfs "/tmp:size=16m,mode=1777,noexec,nosuid,nodev" --tmpfs "/data:size=16m,mode=1777,noexec,nosuid,nodev"
     -e AIRTABLE_API_URL=http://127.0.0.1:9 -e GEMINI_API_URL=http://127.0.0.1:9 -e LOG_FORMAT=json
   )
   check_bytes=$(bytes_above_base "$image") || { check_problem_is "there is no image $image"; return; }
