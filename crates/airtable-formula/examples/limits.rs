@@ -1,6 +1,6 @@
 //! What the worst formulas cost, in time and memory: `cargo run --release -p airtable-formula --example limits`
 //!
-//! Each formula is compiled and, if it compiles, evaluated once, on a record with long texts and a long list. Exit code 1 if one
+//! Each formula is compiled and, if it compiles, evaluated, on a record with long texts and a long list. Exit code 1 if one
 //! takes more than 50 ms or 50 MB. Then the memory that compiled formulas keep.
 
 use std::process::ExitCode;
@@ -20,6 +20,7 @@ const MOST_MB: f64 = 50.0;
 struct Record {
     long: String,
     list: Vec<String>,
+    long_list: Vec<String>,
 }
 
 impl Row for Record {
@@ -27,7 +28,8 @@ impl Row for Record {
         match index {
             0 => self.long.as_str().into(),
             1 => Value::Array(self.list.iter().map(|item| item.as_str().into()).collect()),
-            _ => 2.0.into(),
+            2 => 2.0.into(),
+            _ => Value::Array(self.long_list.iter().map(|item| item.as_str().into()).collect()),
         }
     }
     fn record_id(&self) -> &str {
@@ -87,6 +89,10 @@ fn hostile() -> Vec<(String, String)> {
         named("many lists", many("A", 60_000)),
         named("a list of lists", format!("ARRAYUNIQUE(ARRAYFLATTEN({}))", vec!["A"; 60_000].join(","))),
         named("a join with a long separator", "ARRAYJOIN(A, REPT('x', 100000))".to_owned()),
+        named("60 MB of list", "ARRAYJOIN(B)".to_owned()),
+        named("60 MB of list as text", "LEN(B & B)".to_owned()),
+        named("60 MB of list, unique", "COUNTALL(ARRAYUNIQUE(B))".to_owned()),
+        named("60 MB of list, compared", "B = B".to_owned()),
         named("doubling", (0..60).fold("L".to_owned(), |text, _| format!("SUBSTITUTE({text},'a','aa')"))),
         named("concatenation", filled("L&", "L")),
         named("upper case", nested("UPPER(", "L", ")")),
@@ -118,14 +124,30 @@ fn hostile() -> Vec<(String, String)> {
     all
 }
 
+/// What comes of a formula, in words.
+fn run(formula: &str, schema: &Schema, record: &Record) -> String {
+    match Formula::compile(formula, schema, &Limits::default()) {
+        Err(error) => format!("refused: {}", error.to_string().lines().next().unwrap_or_default()),
+        Ok(compiled) => match compiled.evaluate(record, &Context::new(Timestamp::UNIX_EPOCH)) {
+            Value::Error(ErrorKind::Limit) => "error: too expensive".to_owned(),
+            Value::Error(kind) => format!("error: {kind}"),
+            value => format!("a value of {} bytes", value.to_string().len()),
+        },
+    }
+}
+
 fn main() -> ExitCode {
     let schema = Schema::new([
         FieldDef::new("fldLong0000000000", "L", FieldKind::Text),
         FieldDef::new("fldList0000000000", "A", FieldKind::Array),
         FieldDef::new("fldNumber00000000", "N", FieldKind::Number),
+        FieldDef::new("fldLongList000000", "B", FieldKind::Array),
     ]);
-    let record =
-        Record { long: "a".repeat(100_000), list: (0..5_000).map(|n| format!("item {n}")).collect() };
+    let record = Record {
+        long: "a".repeat(100_000),
+        list: (0..5_000).map(|n| format!("item {n}")).collect(),
+        long_list: vec!["b".repeat(60_000); 1000],
+    };
     let context = Context::new(Timestamp::UNIX_EPOCH);
     let limits = Limits::default();
     let mut over = false;
@@ -133,16 +155,13 @@ fn main() -> ExitCode {
     for (name, formula) in hostile() {
         MEMORY.reset_peak_usage();
         let before = MEMORY.current_usage_as_mb();
-        let start = Instant::now();
-        let result = match Formula::compile(&formula, &schema, &limits) {
-            Err(error) => format!("refused: {}", error.to_string().lines().next().unwrap_or_default()),
-            Ok(compiled) => match compiled.evaluate(&record, &context) {
-                Value::Error(ErrorKind::Limit) => "error: too expensive".to_owned(),
-                Value::Error(kind) => format!("error: {kind}"),
-                value => format!("a value of {} bytes", value.to_string().len()),
-            },
-        };
-        let ms = start.elapsed().as_secs_f64() * 1e3;
+        // The quickest of three is what the formula costs; the others are what else the machine did.
+        let runs = (0..3).map(|_| {
+            let start = Instant::now();
+            let result = run(&formula, &schema, &record);
+            (start.elapsed().as_secs_f64() * 1e3, result)
+        });
+        let (ms, result) = runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
         let mb = f64::from(MEMORY.peak_usage_as_mb() - before);
         let mark = if ms > MOST_MS || mb > MOST_MB { "  <== OVER" } else { "" };
         over |= !mark.is_empty();

@@ -1,5 +1,6 @@
 //! What one formula may cost: limits that depend on the input alone, never on the clock.
 
+use crate::coerce;
 use crate::value::{ErrorKind, Value};
 
 /// Bounds on one formula and on one evaluation of it.
@@ -71,10 +72,13 @@ impl Meter {
         self.spend((bytes / BYTES_BUILT_PER_UNIT) as u64)
     }
 
-    /// Counts an array that a row has made.
+    /// Counts an array that a row has made, and the text that may be made of it.
     pub(crate) fn hold(&mut self, value: &Value<'_>) -> Result<(), ErrorKind> {
         match value {
-            Value::Array(items) => self.spend((size_of_val(items.as_slice()) / BYTES_BUILT_PER_UNIT) as u64),
+            Value::Array(items) => {
+                let bytes = size_of_val(items.as_slice()) + coerce::weight(value);
+                self.spend((bytes / BYTES_BUILT_PER_UNIT) as u64)
+            }
             _ => Ok(()),
         }
     }

@@ -63,6 +63,7 @@ fn token_length(format: &str) -> usize {
     match format.as_bytes().first() {
         Some(b'e' | b'E' | b'a' | b'A' | b'x' | b'X') => 1,
         Some(b'S') => format.bytes().take(9).take_while(|byte| *byte == b'S').count(),
+        Some(first) if !first.is_ascii_alphabetic() => 0,
         _ => TOKENS.iter().find(|token| format.starts_with(**token)).map_or(0, |token| token.len()),
     }
 }
@@ -131,8 +132,9 @@ impl<'d> View<'d> {
         let locale = self.date.locale;
         let weekday = self.civil.weekday();
         let hour12 = (hour + 11) % 12 + 1;
-        let (week, week_year) = self.civil.week(locale.week());
-        let (iso_week, iso_year) = self.civil.week(WeekRule::ISO);
+        // Only some tokens want weeks, and they take some counting.
+        let week = || self.civil.week(locale.week());
+        let iso_week = || self.civil.week(WeekRule::ISO);
         let number = |out: &mut String, number: i64, width: usize| {
             write!(out, "{number:0width$}").expect("writing to a String cannot fail");
         };
@@ -163,18 +165,18 @@ impl<'d> View<'d> {
             "dddd" => out.push_str(locale.weekday(weekday)),
             "e" => number(out, (weekday + 7 - locale.week().first_weekday) % 7, 0),
             "E" => number(out, (weekday + 6) % 7 + 1, 0),
-            "w" => number(out, week, 0),
-            "ww" => number(out, week, 2),
-            "wo" => out.push_str(&locale.ordinal(week, "w")),
-            "W" => number(out, iso_week, 0),
-            "WW" => number(out, iso_week, 2),
-            "Wo" => out.push_str(&locale.ordinal(iso_week, "W")),
-            "gg" => number(out, week_year.rem_euclid(100), 2),
-            "gggg" => push_year(out, week_year),
-            "ggggg" => number(out, week_year, 5),
-            "GG" => number(out, iso_year.rem_euclid(100), 2),
-            "GGGG" => push_year(out, iso_year),
-            "GGGGG" => number(out, iso_year, 5),
+            "w" => number(out, week().0, 0),
+            "ww" => number(out, week().0, 2),
+            "wo" => out.push_str(&locale.ordinal(week().0, "w")),
+            "W" => number(out, iso_week().0, 0),
+            "WW" => number(out, iso_week().0, 2),
+            "Wo" => out.push_str(&locale.ordinal(iso_week().0, "W")),
+            "gg" => number(out, week().1.rem_euclid(100), 2),
+            "gggg" => push_year(out, week().1),
+            "ggggg" => number(out, week().1, 5),
+            "GG" => number(out, iso_week().1.rem_euclid(100), 2),
+            "GGGG" => push_year(out, iso_week().1),
+            "GGGGG" => number(out, iso_week().1, 5),
             "A" => out.push_str(locale.meridiem(hour, minute, false)),
             "a" => out.push_str(locale.meridiem(hour, minute, true)),
             "H" => number(out, hour, 0),

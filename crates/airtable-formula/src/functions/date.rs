@@ -113,7 +113,7 @@ pub(crate) fn datetime_format<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_
         _ => format::DEFAULT.into(),
     };
     // Some tokens write ten times their length, and writing one takes longer than copying text does.
-    env.meter.spend(160 * pattern.len() as u64)?;
+    env.meter.spend(300 * pattern.len() as u64)?;
     env.built(format::format(&date, &pattern))
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn datetime_parse<'a>(arguments: Arguments<'_, 'a>, env: &mut Env<'_>
                 Some(code) => Locale::named(&coerce::as_text(code)?),
             };
             // Each token may look through the whole text.
-            env.meter.spend((text.len() * pattern_text.len() / 8) as u64)?;
+            env.meter.spend((text.len() * pattern_text.len() / 4) as u64)?;
             pattern::parse(&text, &pattern_text, locale, || Date::at(env.context().now).civil())
         }
     };

@@ -99,6 +99,23 @@ fn texts_do_not_grow_beyond_the_limit() {
 }
 
 #[test]
+fn lists_that_a_record_holds_are_bounded_too() {
+    let mut sample = sample();
+    let huge = Value::Array(vec![Value::from("b".repeat(60_000)); 500]);
+    for (name, _, value) in &mut sample.fields {
+        if *name == "Tags" {
+            *value = huge.clone();
+        }
+    }
+    for formula in
+        ["ARRAYJOIN(Tags)", "Tags & ''", "Tags = Tags", "FIND('x', Tags)", "COUNTALL(ARRAYUNIQUE(Tags))"]
+    {
+        let compiled = compile(formula).expect("the formula is well-formed");
+        assert_eq!(compiled.evaluate(&sample, &context()), Value::Error(ErrorKind::Limit), "{formula}");
+    }
+}
+
+#[test]
 fn work_is_bounded_however_it_is_spread() {
     let many = |piece: &str, count: usize| format!("COUNTALL({})", vec![piece; count].join(","));
     hits_the_limit(&many("LEN(REPT(Name, 300000))", 1000));
