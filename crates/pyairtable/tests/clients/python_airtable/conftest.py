@@ -16,14 +16,12 @@ from services import Service, create_key, free_port  # noqa: E402
 from wire import Wire  # noqa: E402
 
 
-def start_emulator(folder: Path, *arguments: str, **settings: str) -> Service:
+def start_emulator(folder: Path, *arguments: str, seed: dict = SEED) -> Service:
     folder.mkdir(parents=True, exist_ok=True)
-    seed = folder / "seed.json"
-    seed.write_text(json.dumps(SEED), encoding="utf-8")
+    file = folder / "seed.json"
+    file.write_text(json.dumps(seed), encoding="utf-8")
     listen = f"127.0.0.1:{free_port()}"
-    return Service.start(
-        "airtable-emulator", folder, ["--seed", str(seed), *arguments], AIRTABLE_EMULATOR_LISTEN=listen, DATA_DIR=str(folder / "data"), **settings
-    )
+    return Service.start("airtable-emulator", folder, ["--seed", str(file), *arguments], AIRTABLE_EMULATOR_LISTEN=listen, DATA_DIR=str(folder / "data"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -108,7 +108,10 @@ def test_an_empty_offset_is_none(wire: Wire) -> None:
 def test_unknown_routes_and_misshapen_ids_answer_a_bare_word(wire: Wire, method: str, path: str) -> None:
     """Sections 3.1 and 3.3: 404 with 21 bytes, decided before the token is looked at."""
     body = {"fields": {}} if method == "PATCH" else None
-    for key in (FULL, "patWrong.wrong", None):
+    if wire.admin and not path.startswith("/v0/"):
+        pytest.skip("the gateway answers in its own name outside of Airtable's paths")
+    # Without any key the gateway says nothing but 401.
+    for key in (FULL, "patWrong.wrong") if wire.admin else (FULL, "patWrong.wrong", None):
         answer = wire.ask(method, path, body, key=key)
         assert (answer.status_code, answer.content) == (404, b'{"error":"NOT_FOUND"}'), (path, key)
 

@@ -27,6 +27,11 @@ class Wire:
     url: str
     admin: str = ""
 
+    @property
+    def unpaced(self) -> Wire:
+        """Past the gateway, to fill a base quickly before anybody has read it."""
+        return Wire(self.admin or self.url)
+
     def ask(self, method: str, path: str, body: object = None, key: str | None = FULL, **more: object) -> requests.Response:
         headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
         headers.update(more.pop("headers", {}))  # type: ignore[call-overload]
