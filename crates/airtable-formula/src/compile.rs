@@ -93,13 +93,13 @@ fn look_up(tree: &Tree, source: &str, schema: &Schema) -> Result<Vec<Bound>, Com
     }
     if !unknown_fields.is_empty() {
         let candidates: Vec<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
-        let names = unknown(unknown_fields, &candidates);
+        let names = unknown(unknown_fields, &candidates, |_| None);
         let at = Location::new(source, names[0].span.clone());
         return Err(CompileError::UnknownFields { names, at });
     }
     if !unknown_functions.is_empty() {
         let candidates: Vec<&str> = Function::names().collect();
-        let mut names = unknown(unknown_functions, &candidates);
+        let mut names = unknown(unknown_functions, &candidates, suggest::function_elsewhere);
         for unknown in &mut names {
             unknown.span.end = unknown.span.start + unknown.name.len();
         }
@@ -110,7 +110,11 @@ fn look_up(tree: &Tree, source: &str, schema: &Schema) -> Result<Vec<Bound>, Com
 }
 
 /// In order of appearance, each once.
-fn unknown(mut found: Vec<(&str, &Node)>, candidates: &[&str]) -> Vec<UnknownName> {
+fn unknown(
+    mut found: Vec<(&str, &Node)>,
+    candidates: &[&str],
+    elsewhere: fn(&str) -> Option<&'static str>,
+) -> Vec<UnknownName> {
     found.sort_by_key(|(_, node)| node.span.start);
     let mut seen = HashSet::new();
     found.retain(|(name, _)| seen.insert(*name));
@@ -120,8 +124,9 @@ fn unknown(mut found: Vec<(&str, &Node)>, candidates: &[&str]) -> Vec<UnknownNam
         .map(|(index, (name, node))| UnknownName {
             name: name.to_owned(),
             did_you_mean: (index < SUGGESTIONS)
-                .then(|| suggest::nearest(name, candidates.iter().copied()).map(str::to_owned))
-                .flatten(),
+                .then(|| elsewhere(name).or_else(|| suggest::nearest(name, candidates.iter().copied())))
+                .flatten()
+                .map(str::to_owned),
             span: node.span.clone(),
         })
         .collect()

@@ -21,6 +21,37 @@ pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// Airtable's function for what spreadsheets and databases call otherwise; `name` in upper case.
+pub(crate) fn function_elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "ISBLANK" | "ISEMPTY" | "ISNULL" | "ISNA" | "NULL" => "BLANK",
+        "IFERROR" | "IFNA" | "ISERR" => "ISERROR",
+        "IFS" | "CASE" | "CHOOSE" => "SWITCH",
+        "CONCAT" => "CONCATENATE",
+        "JOIN" | "TEXTJOIN" => "ARRAYJOIN",
+        "UNIQUE" => "ARRAYUNIQUE",
+        "FLATTEN" => "ARRAYFLATTEN",
+        "CONTAINS" | "INSTR" | "INDEXOF" | "POSITION" => "FIND",
+        "SUBSTR" | "SUBSTRING" => "MID",
+        "LENGTH" | "STRLEN" => "LEN",
+        "UCASE" | "TOUPPER" => "UPPER",
+        "LCASE" | "TOLOWER" => "LOWER",
+        "REPEAT" => "REPT",
+        "ENCODEURL" | "URLENCODE" | "ENCODE_URL" => "ENCODE_URL_COMPONENT",
+        "AVG" | "MEAN" => "AVERAGE",
+        "CEIL" => "CEILING",
+        "POW" => "POWER",
+        "TRUNC" => "ROUNDDOWN",
+        "TEXT" | "FORMAT" | "DATE_FORMAT" | "FORMAT_DATE" => "DATETIME_FORMAT",
+        "DATE" | "DATEVALUE" | "TO_DATE" | "PARSE_DATE" => "DATETIME_PARSE",
+        "DATEDIFF" | "DATE_DIFF" => "DATETIME_DIFF",
+        "DATE_ADD" | "EDATE" | "ADDDATE" => "DATEADD",
+        "NETWORKDAYS" => "WORKDAY_DIFF",
+        "ID" | "RECORDID" => "RECORD_ID",
+        _ => return None,
+    })
+}
+
 fn letters(name: &str) -> Option<Vec<char>> {
     let letters: Vec<char> = name.trim().chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
     (!letters.is_empty() && letters.len() <= LONGEST).then_some(letters)
@@ -55,6 +86,18 @@ mod tests {
         assert_eq!(nearest("price", names), Some("Price"));
         assert_eq!(nearest("Startdate", names), Some("Start date"));
         assert_eq!(nearest("CONCATINATE", names), Some("CONCATENATE"));
+    }
+
+    #[test]
+    fn what_other_languages_have_leads_to_a_function_that_exists() {
+        for name in
+            ["ISBLANK", "CONCAT", "IFERROR", "DATEVALUE", "SUBSTRING", "TEXT", "AVG", "ID", "TRUNC", "EDATE"]
+        {
+            let found = function_elsewhere(name).and_then(crate::function::Function::find);
+            assert!(found.is_some(), "{name}");
+            assert!(crate::function::Function::find(name).is_none(), "{name}");
+        }
+        assert_eq!(function_elsewhere("EXACT"), None);
     }
 
     #[test]

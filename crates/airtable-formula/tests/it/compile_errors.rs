@@ -111,6 +111,22 @@ fn all_unknown_functions_are_named() {
 }
 
 #[test]
+fn functions_of_other_languages_lead_to_those_of_airtable() {
+    for (formula, meant) in [
+        ("ISBLANK(Name)", Some("BLANK")),
+        ("IfError(1, 2)", Some("ISERROR")),
+        ("DATEDIFF(Day, Day)", Some("DATETIME_DIFF")),
+        ("CONCAT(1, 2)", Some("CONCATENATE")),
+        ("REGEXMATCH(1, 2)", Some("REGEX_MATCH")),
+        ("VLOOKUP(1)", None),
+    ] {
+        let error = compile(formula).unwrap_err();
+        let CompileError::UnknownFunctions { names, .. } = &error else { panic!("{error}") };
+        assert_eq!(names[0].did_you_mean.as_deref(), meant, "{formula}");
+    }
+}
+
+#[test]
 fn a_function_that_is_not_built_is_named() {
     let error = compile("1 + datedif(Day, Day, 'd')").unwrap_err();
     let CompileError::NotBuilt { function, at } = &error else { panic!("{error}") };
