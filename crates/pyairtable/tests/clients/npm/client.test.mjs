@@ -175,6 +175,32 @@ onBoth("makeRequest reaches any path of the base", async (run) => {
   assert.equal(missing.statusCode, 404);
 });
 
+onBoth("comments are written, read, changed and counted by makeRequest", async (run) => {
+  const base = run.client().base(WAREHOUSE);
+  const record = await run.write("create", () => base(BULK).create({ Name: "talked about" }));
+  const path = `/${BULK}/${record.id}/comments`;
+  const ask = async (method, target, body) => (await base.makeRequest({ method, path: target, body })).body;
+  const told = ({ text, lastUpdatedTime, mentioned }) => ({ text, edited: lastUpdatedTime !== null, mentioned });
+  const comments = async () => {
+    const page = await ask("get", path);
+    assert.equal(page.offset, null);
+    return page.comments.map(told);
+  };
+  assert.deepEqual(await run.read("none yet", comments), []);
+  const ben = { id: "usrBen00000000001", type: "user", displayName: "Ben Example", email: "ben@example.com" };
+  const made = await ask("post", path, { text: "Ask @[ben@example.com]" });
+  assert.deepEqual(told(made), { text: `Ask @[${ben.id}]`, edited: false, mentioned: { [ben.id]: ben } });
+  assert.deepEqual(await run.read("one", comments), [told(made)]);
+  const changed = await ask("patch", `${path}/${made.id}`, { text: "Ask nobody" });
+  assert.ok(changed.text === "Ask nobody" && changed.lastUpdatedTime);
+  assert.deepEqual(await run.read("changed", comments), [told(changed)]);
+  const counted = () => base(BULK).select({ recordMetadata: ["commentCount"], filterByFormula: `RECORD_ID()='${record.id}'` }).all();
+  assert.equal((await counted())[0].commentCount, 1);
+  assert.deepEqual(await ask("delete", `${path}/${made.id}`), { id: made.id, deleted: true });
+  assert.deepEqual(await run.read("none again", comments), []);
+  await run.write("destroy", () => base(BULK).destroy(record.id));
+});
+
 onBoth("errors reach the caller with Airtable's types and messages", async (run) => {
   const items = run.table(WAREHOUSE, ITEMS);
   const hidden = { type: "NOT_AUTHORIZED", message: "You are not authorized to perform this operation", statusCode: 403 };
