@@ -10,6 +10,8 @@ def ident(prefix: str, name: str) -> str:
 
 
 HARBOUR, QUAY, LIGHTHOUSE = ident("app", "Harbour"), ident("app", "Quay"), ident("app", "Lighthouse")
+# What the tokens' users may do in bases of one table each.
+ROLES = {level: ident("app", level.capitalize()) for level in ("none", "comment", "edit")}
 SHIPS, BERTHS, CRATES, LAMPS, BUOYS = (ident("tbl", name) for name in ("Ships", "Berths", "Crates", "Lamps", "Buoys"))
 ADA, BO = ident("usr", "Ada"), ident("usr", "Bo")
 USERS = [{"id": ADA, "email": "ada@harbour.test", "name": "Ada Anchor"}, {"id": BO, "email": "bo@harbour.test", "name": "Bo Bilge"}]
@@ -111,6 +113,14 @@ TOKENS = [
     {"token": OF_BO, "scopes": ALL_SCOPES, "bases": "*", "user": BO},
 ]
 NO_LIMITS = {"requestsPerSecondPerBase": None, "requestsPerSecondPerUser": None, "penaltySeconds": 30, "retryAfterHeader": False}
+def role_base(level: str) -> dict:
+    flags, mark = field("Flags", "singleSelect", choices("Red")), ident("rec", f"Mark{level}")
+    only = table(ident("tbl", f"Marks{level}"), "Marks", [field("Mark", "singleLineText"), flags], [{"id": mark, "createdTime": "2023-01-01T00:00:00.000Z", "fields": {"Mark": "one"}}])
+    renamed = {**only, "primaryFieldId": ident("fld", f"Mark{level}"), "fields": [{**own, "id": ident("fld", f"{own['name']}{level}")} for own in only["fields"]]}
+    renamed["views"] = [{"id": ident("viw", f"Marks{level}"), "name": "All of them", "type": "grid"}]
+    return {"id": ROLES[level], "name": f"Role {level}", "permissionLevel": level, "tables": [renamed]}
+
+
 BERTH_RECORDS = [
     {"id": ident("rec", f"Berth{name}"), "createdTime": "2023-01-02T03:04:05.000Z", "fields": {"Berth": f"Berth {name}", "Depth": depth}}
     for name, depth in (("North", 7.5), ("East", 3), ("South", 12.25))
@@ -127,6 +137,7 @@ SEED = {
         {"id": LIGHTHOUSE, "name": "Lighthouse", "permissionLevel": "read", "tables": [
             table(BUOYS, "Buoys", [field("Buoy", "singleLineText")], [{"id": ident("rec", "Buoy1"), "createdTime": "2023-01-01T00:00:00.000Z", "fields": {"Buoy": "red"}}]),
         ]},
+        *map(role_base, ROLES),
     ],
     "users": USERS,
     "tokens": TOKENS,

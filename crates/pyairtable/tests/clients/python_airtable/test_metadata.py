@@ -2,20 +2,21 @@
 
 import pytest
 
-from harbour import CRATES, HARBOUR, LIGHTHOUSE, QUAY, QUAY_ONLY, SCHEMA, SHIPS, SHIPS_NAME, ident
+from harbour import CRATES, HARBOUR, LIGHTHOUSE, QUAY, QUAY_ONLY, ROLES, SCHEMA, SHIPS, SHIPS_NAME, ident
 from wire import CRATES_PATH, Wire
 
 TABLES = f"/v0/meta/bases/{HARBOUR}/tables"
 
 
 def test_bases_with_the_rights_to_them(wire: Wire) -> None:
-    """Section 10: `id`, `name`, `permissionLevel`, no `offset` on the last page."""
+    """Section 10: `id`, `name`, `permissionLevel` (none too), no `offset` on the last page."""
     answer = wire.good("GET", "/v0/meta/bases", key=SCHEMA)
     assert set(answer) == {"bases"}
     assert sorted(answer["bases"], key=lambda base: base["name"]) == [
         {"id": HARBOUR, "name": "Harbour", "permissionLevel": "create"},
         {"id": LIGHTHOUSE, "name": "Lighthouse", "permissionLevel": "read"},
         {"id": QUAY, "name": "Quay", "permissionLevel": "create"},
+        *({"id": ROLES[level], "name": f"Role {level}", "permissionLevel": level} for level in ("comment", "edit", "none")),
     ]
 
 
