@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+import requests
 
 import yard as y
 from conftest import start_emulator
 from harbour import ADA, ident
+from services import Service
 from wire import CREATED_TIME, Wire, cells
 
 PARTS, TOOLS = f"/v0/{y.YARD}/{y.PARTS}", f"/v0/{y.YARD}/{y.TOOLS}"
@@ -24,10 +26,16 @@ class Yard(Wire):
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def service_of_yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = start_emulator(tmp_path_factory.mktemp("yard"), seed=y.SEED)
-    yield Yard(service.url)
+    yield service
     service.stop()
+
+
+@pytest.fixture
+def yard(service_of_yard: Service) -> Yard:
+    requests.post(f"{service_of_yard.url}/__emulator/reset", json={"data": True}, timeout=10).raise_for_status()
+    return Yard(service_of_yard.url)
 
 
 @pytest.mark.parametrize(("over", "under", "ratio"), [(0, 0, "NaN"), (3, 0, "Infinity"), (-3, 0, "-Infinity")])
@@ -77,6 +85,28 @@ def test_a_time_of_change_may_watch_one_field(yard: Yard) -> None:
     assert CREATED_TIME.match(first)
     assert yard.good("PATCH", path, {"fields": {"Part": "Wing nut"}})["fields"]["Over touched"] == first
     assert yard.good("PATCH", path, {"fields": {"Over": 2}})["fields"]["Over touched"] >= first
+
+
+def test_attachments_are_kept_by_their_id(yard: Yard) -> None:
+    """Section 7.1: the list replaces the cell; a whole object as it was read counts by its id; an unknown id is refused."""
+    made = y.DRAWINGS
+    assert yard.part(y.SCREW)["Drawings"] == made
+    path = f"{PARTS}/{y.SCREW}"
+    turned = yard.good("PATCH", path, {"fields": {"Drawings": [{"id": made[1]["id"]}, {"id": made[0]["id"]}]}})
+    assert turned["fields"]["Drawings"] == made[::-1]
+    whole = yard.good("PATCH", path, {"fields": {"Drawings": made}})
+    assert whole["fields"]["Drawings"] == made
+    one = yard.good("PATCH", path, {"fields": {"Drawings": [{"id": made[0]["id"], "filename": "plan.png"}]}})
+    assert one["fields"]["Drawings"] == made[:1]
+    for wrong in ([{"id": ident("att", "Nope")}], [{}], [{"filename": "a.txt"}], [{"url": "data:text/plain,x"}], [{"url": ""}]):
+        yard.refused(422, "INVALID_ATTACHMENT_OBJECT", "PATCH", path, {"fields": {"Drawings": wrong}})
+    assert yard.part(y.SCREW)["Drawings"] == made[:1]
+
+
+def test_an_attachment_of_another_record_is_not_taken_by_its_id(yard: Yard) -> None:
+    """Section 7.1: on create it must be given by its url."""
+    body = {"fields": {"Part": "Washer", "Drawings": [{"id": y.DRAWINGS[0]["id"]}]}}
+    yard.refused(422, "INVALID_ATTACHMENT_OBJECT", "POST", PARTS, body)
 
 
 def test_a_duration_has_fractions(yard: Yard) -> None:

@@ -23,6 +23,11 @@ def lookup(name: str, of: str, result: dict) -> dict:
     return make_field(name, "multipleLookupValues", {"isValid": True, "recordLinkFieldId": ident("fld", "Uses"), "fieldIdInLinkedTable": ident("fld", of), "result": result})
 
 
+DRAWINGS = [
+    {"id": ident("att", "Plan"), "url": "https://yard.test/plan.png", "filename": "plan.png", "size": 7297, "type": "image/png", "width": 40, "height": 30,
+     "thumbnails": {size: {"url": f"https://yard.test/{size}.png", "width": 40, "height": 30} for size in ("small", "large", "full")}},
+    {"id": ident("att", "Notes"), "url": "https://yard.test/notes.pdf", "filename": "notes.pdf", "size": 12, "type": "application/pdf"},
+]
 PART_FIELDS = [
     make_field("Part", "singleLineText"),
     make_field("Over", "number", {"precision": 2}),
@@ -30,6 +35,7 @@ PART_FIELDS = [
     make_field("Time", "duration", {"durationFormat": "h:mm:ss.SSS"}),
     make_field("Kinds", "multipleSelects", {"choices": [{"id": ident("sel", "A"), "name": "A"}, {"id": ident("sel", "B"), "name": "B"}]}),
     make_field("Used by", "multipleRecordLinks", {"linkedTableId": TOOLS, "isReversed": False, "prefersSingleRecordLink": False, "inverseLinkFieldId": ident("fld", "Uses")}),
+    make_field("Drawings", "multipleAttachments", {"isReversed": False}),
     formula("Ratio", "{Over}/{Under}", "Over", "Under"),
     formula("Fault", "ERROR()", result=TEXT),
     formula("Truth", "{Over}>1", "Over"),
@@ -50,7 +56,7 @@ CREATED = "2022-02-03T23:30:00.000Z"
 # Seeded neither in the order of their ids nor of their times.
 RECORDS = {
     PARTS: [
-        {"id": SCREW, "createdTime": "2022-02-03T23:30:00.000Z", "fields": {"Part": "Screw", "Over": 0, "Under": 0, "Kinds": ["B", "A"], "Draft": DRAFT, "Open": OPEN, "Source": "Upstream"}},
+        {"id": SCREW, "createdTime": "2022-02-03T23:30:00.000Z", "fields": {"Part": "Screw", "Over": 0, "Under": 0, "Kinds": ["B", "A"], "Drawings": DRAWINGS, "Draft": DRAFT, "Open": OPEN, "Source": "Upstream"}},
         {"id": BOLT, "createdTime": "2022-02-04T00:30:00.000Z", "fields": {"Part": "Bolt", "Over": 3, "Under": 0, "Kinds": ["A"], "Open": OPEN}},
     ],
     TOOLS: [
