@@ -47,6 +47,7 @@ pub(crate) enum Scope {
     CommentsRead,
     CommentsWrite,
     SchemaRead,
+    WorkspacesRead,
     UserEmail,
 }
 
@@ -58,6 +59,7 @@ impl Scope {
             Self::CommentsRead => "data.recordComments:read",
             Self::CommentsWrite => "data.recordComments:write",
             Self::SchemaRead => "schema.bases:read",
+            Self::WorkspacesRead => "workspacesAndBases:read",
             Self::UserEmail => "user.email:read",
         }
     }

@@ -228,6 +228,11 @@ impl Shared {
                 })
                 .await
             }
+            Route::Views { base, view } => {
+                let visible_fields = meta::wants_visible_fields(&query)?;
+                let base = self.visible(base, grant, Scope::WorkspacesRead)?;
+                meta::views(&read(base), view, visible_fields)
+            }
             Route::Comments { base, table, record, op } => {
                 let wanted = match op {
                     CommentsOp::List => comments::Wanted::list(&query)?,

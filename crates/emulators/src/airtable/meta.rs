@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::access::{Grant, Role, Scope, Users};
 use super::errors::AirtableError;
-use super::ids::{BaseId, IteratorId};
+use super::ids::{BaseId, IteratorId, ViewId};
 use super::model::{Base, Field, Table, View};
 use super::query::Query;
 
@@ -86,6 +86,25 @@ pub(crate) fn table(table: &Table, visible_fields: bool) -> Value {
         .insert("views".to_owned(), table.views.iter().map(|own| view(own, table, visible_fields)).collect());
     object.extend(table.extra.clone());
     Value::Object(object)
+}
+
+/// `{"views":[…]}` of all tables, or the one view that is named.
+pub(crate) fn views(
+    base: &Base,
+    wanted: Option<ViewId>,
+    visible_fields: bool,
+) -> Result<Value, AirtableError> {
+    let mut all = base.tables.iter().flat_map(|table| table.views.iter().map(move |own| (own, table)));
+    match wanted {
+        None => {
+            let views: Vec<_> = all.map(|(own, table)| view(own, table, visible_fields)).collect();
+            Ok(json!({"views": views}))
+        }
+        Some(id) => all
+            .find(|(own, _)| own.id == id)
+            .map(|(own, table)| view(own, table, visible_fields))
+            .ok_or_else(AirtableError::not_found_or_not_allowed),
+    }
 }
 
 fn field(field: &Field) -> Value {

@@ -6,7 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::errors::AirtableError;
-use super::ids::{BaseId, CommentId, RecordId};
+use super::ids::{BaseId, CommentId, RecordId, ViewId};
 
 /// A call that Airtable's API knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,11 @@ pub(crate) enum Route {
     ListBases,
     BaseSchema {
         base: BaseId,
+    },
+    /// All views of a base, or the one that is named.
+    Views {
+        base: BaseId,
+        view: Option<ViewId>,
     },
     Records {
         base: BaseId,
@@ -67,9 +72,10 @@ impl Route {
     pub(crate) fn base(&self) -> Option<BaseId> {
         match self {
             Self::Whoami | Self::ListBases => None,
-            Self::BaseSchema { base } | Self::Records { base, .. } | Self::Comments { base, .. } => {
-                Some(*base)
-            }
+            Self::BaseSchema { base }
+            | Self::Views { base, .. }
+            | Self::Records { base, .. }
+            | Self::Comments { base, .. } => Some(*base),
             Self::NotBuilt { base, .. } => *base,
         }
     }
@@ -80,6 +86,8 @@ impl Route {
             Self::Whoami => "/v0/meta/whoami",
             Self::ListBases => "/v0/meta/bases",
             Self::BaseSchema { .. } => "/v0/meta/bases/{baseId}/tables",
+            Self::Views { view: None, .. } => "/v0/meta/bases/{baseId}/views",
+            Self::Views { .. } => "/v0/meta/bases/{baseId}/views/{viewId}",
             Self::Records { op: RecordsOp::ListByPost, .. } => "/v0/{baseId}/{tableIdOrName}/listRecords",
             Self::Records {
                 op: RecordsOp::Get(_) | RecordsOp::UpdateOne { .. } | RecordsOp::DeleteOne(_),
@@ -194,6 +202,8 @@ fn meta(verb: &str, rest: &[&str]) -> Option<Route> {
 fn base_meta(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
     let what = match (verb, rest) {
         ("GET", ["tables"]) => return Some(Route::BaseSchema { base }),
+        ("GET", ["views"]) => return Some(Route::Views { base, view: None }),
+        ("GET", ["views", view]) => return Some(Route::Views { base, view: Some(ViewId::parse(view)?) }),
         ("GET", []) => "GET /v0/meta/bases/{baseId} (base collaborators)",
         ("DELETE", []) => "DELETE /v0/meta/bases/{baseId} (delete base)",
         ("POST", ["tables"]) => "POST /v0/meta/bases/{baseId}/tables (create table)",
@@ -204,8 +214,6 @@ fn base_meta(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
         ("PATCH", ["tables", _, "fields", _]) => {
             "PATCH /v0/meta/bases/{baseId}/tables/{tableId}/fields/{fieldId} (update field)"
         }
-        ("GET", ["views"]) => "GET /v0/meta/bases/{baseId}/views (list views)",
-        ("GET", ["views", _]) => "GET /v0/meta/bases/{baseId}/views/{viewId} (view metadata)",
         ("DELETE", ["views", _]) => "DELETE /v0/meta/bases/{baseId}/views/{viewId} (delete view)",
         _ => return None,
     };
@@ -308,7 +316,7 @@ mod tests {
             "POST /v0/meta/bases",
             "POST /v0/meta/bases/APP/tables",
             "PATCH /v0/meta/bases/APP/tables/T/fields/F",
-            "GET /v0/meta/bases/APP/views",
+            "DELETE /v0/meta/bases/APP/views/viw00000000000001",
             "GET /v0/meta/bases/APP",
             "GET /v0/bases/APP/webhooks",
             "GET /v0/bases/APP/webhooks/ach00000000000001/payloads",

@@ -13,6 +13,20 @@ async fn bases_are_listed_with_the_users_role() {
 }
 
 #[tokio::test]
+async fn views_are_listed_over_all_tables_and_read_one_by_one() {
+    let app = TestApp::spawn().await;
+    let path = format!("/v0/meta/bases/{BASE}/views");
+    let all = app.get(&path).await.ok();
+    assert_eq!(all["views"][0], json!({"id": "viwThings00000001", "name": "All things", "type": "grid"}));
+    assert_eq!(app.get(&format!("{path}/viwThings00000001")).await.ok(), all["views"][0]);
+    let with_fields = app.get(&format!("{path}/viwThings00000001?include=visibleFieldIds")).await.ok();
+    assert_eq!(with_fields["visibleFieldIds"][0], id("fld", 1));
+    for (view, status) in [("viwNowhere0000001", 403), ("viw1", 404)] {
+        assert_eq!(app.get(&format!("{path}/{view}")).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn the_schema_has_airtables_shape() {
     let app = TestApp::spawn().await;
     let schema = app.get(&format!("/v0/meta/bases/{BASE}/tables")).await.ok();

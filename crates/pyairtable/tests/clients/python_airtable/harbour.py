@@ -102,12 +102,15 @@ def table(table_id: str, name: str, fields: list[dict], records: list[dict], **m
 
 
 ALL_SCOPES = ["data.records:read", "data.records:write", "data.recordComments:read", "data.recordComments:write", "schema.bases:read", "schema.bases:write", "webhook:manage", "user.email:read"]
-FULL, READ, WRITE, SCHEMA, NOTHING, QUAY_ONLY, OF_BO = (f"pat{name:0<14}.{name.lower()}" for name in ("Full", "Read", "Write", "Schema", "Nothing", "QuayOnly", "OfBo"))
+FULL, READ, WRITE, SCHEMA, WORKSPACES, NOTHING, QUAY_ONLY, OF_BO = (
+    f"pat{name:0<14}.{name.lower()}" for name in ("Full", "Read", "Write", "Schema", "Workspaces", "Nothing", "QuayOnly", "OfBo")
+)
 TOKENS = [
     {"token": FULL, "scopes": ALL_SCOPES, "bases": "*", "user": ADA},
     {"token": READ, "scopes": ["data.records:read"], "bases": "*", "user": ADA},
     {"token": WRITE, "scopes": ["data.records:write"], "bases": "*", "user": ADA},
     {"token": SCHEMA, "scopes": ["schema.bases:read"], "bases": "*", "user": ADA},
+    {"token": WORKSPACES, "scopes": ["workspacesAndBases:read"], "bases": "*", "user": ADA},
     {"token": NOTHING, "scopes": [], "bases": "*", "user": ADA},
     {"token": QUAY_ONLY, "scopes": ALL_SCOPES, "bases": [QUAY], "user": ADA},
     {"token": OF_BO, "scopes": ALL_SCOPES, "bases": "*", "user": BO},

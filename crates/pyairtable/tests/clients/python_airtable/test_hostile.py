@@ -151,7 +151,7 @@ def test_a_batch_is_seen_whole_or_not_at_all(wire: Wire) -> None:
     writer.start()
     mixed = 0
     while not done.is_set() and writer.is_alive():
-        depths = cells(wire.good("GET", f"{BERTHS_PATH}?filterByFormula=Berth%3D'pair'")["records"], "Depth")
+        depths = cells(wire.ask("GET", f"{BERTHS_PATH}?filterByFormula=Berth%3D'pair'").json()["records"], "Depth")
         mixed += len(set(depths)) != 1
     writer.join()
     assert done.is_set() and mixed == 0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harbour import CRATES, HARBOUR, LIGHTHOUSE, QUAY, QUAY_ONLY, ROLES, SCHEMA, SHIPS, SHIPS_NAME, ident
-from wire import CRATES_PATH, Wire
+from harbour import CRATES, HARBOUR, LIGHTHOUSE, QUAY, QUAY_ONLY, ROLES, SCHEMA, SHIPS, SHIPS_NAME, WORKSPACES, ident
+from wire import CRATES_PATH, HIDDEN, Wire
 
 TABLES = f"/v0/meta/bases/{HARBOUR}/tables"
 
@@ -43,6 +43,24 @@ def test_visible_fields_when_asked(wire: Wire, query: str) -> None:
 def test_unknown_things_to_include_are_refused(wire: Wire) -> None:
     """Section 3.3, bad enum."""
     wire.refused(422, "INVALID_REQUEST_UNKNOWN", "GET", f"{TABLES}?include=secrets")
+
+
+def test_views_of_a_base_and_one_of_them(wire: Wire) -> None:
+    """Section 10: over all tables; with their visible fields if asked; by a scope that is not the schema's."""
+    views = f"/v0/meta/bases/{HARBOUR}/views"
+    grids = [{"id": ident("viw", f"{name}All"), "name": "All of them", "type": "grid"} for name in ("Ships", "Berth", "Crate")]
+    assert wire.good("GET", views, key=WORKSPACES) == {"views": grids}
+    one = f"{views}/{grids[2]['id']}"
+    assert wire.good("GET", one, key=WORKSPACES) == grids[2]
+    fields = [ident("fld", name) for name in ("Mark", "Weight", "Grade", "Sealed", "Remark")]
+    assert wire.good("GET", f"{one}?include=visibleFieldIds", key=WORKSPACES) == {**grids[2], "visibleFieldIds": fields}
+    assert wire.good("GET", f"{views}?include[]=visibleFieldIds", key=WORKSPACES)["views"][2]["visibleFieldIds"] == fields
+    for key in (SCHEMA, QUAY_ONLY):
+        wire.refused(403, HIDDEN, "GET", views, key=key)
+        wire.refused(403, HIDDEN, "GET", one, key=key)
+    wire.refused(403, HIDDEN, "GET", f"{views}/{ident('viw', 'Nowhere')}", key=WORKSPACES)
+    wire.refused(404, "NOT_FOUND", "GET", f"{views}/viw1", key=WORKSPACES)
+    wire.refused(422, "INVALID_REQUEST_UNKNOWN", "GET", f"{views}?include=records", key=WORKSPACES)
 
 
 def test_computed_fields_tell_what_they_give(wire: Wire) -> None:
