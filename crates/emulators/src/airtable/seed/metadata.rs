@@ -108,8 +108,11 @@ fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut
     };
     let fields: Vec<_> = raw.fields.iter().map(|field| field.read(index, ids, problems)).collect();
     let mut fields_by_name = HashMap::new();
+    // Cells are keyed by the exact name, but Airtable lets no two names differ by case alone.
+    let mut names = HashSet::new();
     for (position, (field, raw)) in fields.iter().zip(&raw.fields).enumerate() {
-        if fields_by_name.insert(field.name.clone(), position).is_some() {
+        fields_by_name.insert(field.name.clone(), position);
+        if !names.insert(field.name.to_lowercase()) {
             problems
                 .add(&raw.object.at("name"), format!("another field is called \"{}\" as well", field.name));
         }

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
-from harbour import BERTHS, FULL, HARBOUR, LAMPS, NO_LIMITS, OF_BO, QUAY, READ
+from harbour import BERTHS, HARBOUR, LAMPS, NO_LIMITS, OF_BO, QUAY, READ
 from wire import BERTHS_PATH, Wire
 
 TOO_MANY = {"errors": [{"error": "RATE_LIMIT_REACHED", "message": "Rate limit exceeded. Please try again later"}]}
@@ -21,12 +22,17 @@ def limit(wire: Wire) -> Iterator:
     put()
 
 
-def until_refused(wire: Wire, path: str, key: str = FULL) -> tuple[int, requests.Response]:
-    for count in range(60):
-        answer = wire.ask("GET", path, key=key)
-        if answer.status_code != 200:
-            return count, answer
-    raise AssertionError(f"{path} was never refused")
+def until_refused(wire: Wire, *paths: str) -> tuple[int, requests.Response]:
+    """Bursts of a dozen, so that a slow machine too has more of them in a second than are allowed."""
+    taken = 0
+    with ThreadPoolExecutor(12) as pool:
+        for _ in range(10):
+            answers = list(pool.map(lambda number: wire.ask("GET", paths[number % len(paths)]), range(12)))
+            refused = [answer for answer in answers if answer.status_code != 200]
+            taken += len(answers) - len(refused)
+            if refused:
+                return taken, refused[0]
+    raise AssertionError(f"{paths} were never refused")
 
 
 def test_the_sixth_request_in_a_second_is_refused_and_all_that_follow(wire: Wire, limit) -> None:
@@ -68,8 +74,8 @@ def test_the_penalty_ends(wire: Wire, limit) -> None:
 def test_a_user_has_a_limit_over_all_bases(wire: Wire, limit) -> None:
     """Section 4: fifty a second by default; smaller here."""
     limit(requestsPerSecondPerUser=6)
-    statuses = [wire.ask("GET", path).status_code for path in (BERTHS_PATH, f"/v0/{QUAY}/{LAMPS}", "/v0/meta/bases") * 4]
-    assert 429 in statuses
+    count, answer = until_refused(wire, BERTHS_PATH, f"/v0/{QUAY}/{LAMPS}", "/v0/meta/bases")
+    assert count >= 6 and (answer.status_code, answer.json()) == (429, TOO_MANY)
     assert wire.ask("GET", BERTHS_PATH, key=OF_BO).status_code == 200, "another user"
 
 
