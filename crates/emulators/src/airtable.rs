@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod bases;
 mod body;
 mod cell;
 mod comments;
@@ -25,6 +26,7 @@ mod routes;
 mod rows;
 mod sample;
 mod seed;
+mod structure;
 mod upsert;
 mod write;
 

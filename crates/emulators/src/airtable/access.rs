@@ -47,7 +47,9 @@ pub(crate) enum Scope {
     CommentsRead,
     CommentsWrite,
     SchemaRead,
+    SchemaWrite,
     WorkspacesRead,
+    WorkspacesWrite,
     UserEmail,
 }
 
@@ -59,7 +61,9 @@ impl Scope {
             Self::CommentsRead => "data.recordComments:read",
             Self::CommentsWrite => "data.recordComments:write",
             Self::SchemaRead => "schema.bases:read",
+            Self::SchemaWrite => "schema.bases:write",
             Self::WorkspacesRead => "workspacesAndBases:read",
+            Self::WorkspacesWrite => "workspacesAndBases:write",
             Self::UserEmail => "user.email:read",
         }
     }

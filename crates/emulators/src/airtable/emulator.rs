@@ -3,7 +3,6 @@
 //! Order of checks, as observed at Airtable: route and shape of ids, token, limits, parameters and body, visibility of
 //! base and table, role, fields and values.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
@@ -13,11 +12,12 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use service_kit::edge::RouteLabel;
 use tokio::task::JoinError;
 
-use super::access::{Grant, Role, Scope, Tokens, Users};
+use super::access::{Grant, Reach, Role, Scope, Tokens, Users};
+use super::bases::{Bases, Kept};
 use super::computed::Eval;
 use super::errors::{AirtableError, json_response};
 use super::ids::{BaseId, RecordId};
@@ -32,7 +32,7 @@ use super::records::{Actor, Write};
 use super::render::Rendering;
 use super::routes::{CommentsOp, RecordsOp, Route};
 use super::seed::Seed;
-use super::{body, comments, list, meta, records};
+use super::{body, comments, list, meta, records, structure};
 
 /// URLs are shorter than this, on all endpoints.
 /// Source: <https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests>.
@@ -45,8 +45,7 @@ pub struct Emulator {
 }
 
 pub(super) struct Shared {
-    bases: Vec<Kept>,
-    index: HashMap<BaseId, usize>,
+    pub(super) bases: Bases,
     pub(super) users: Users,
     tokens: Tokens,
     limits: Mutex<Limits>,
@@ -55,12 +54,6 @@ pub(super) struct Shared {
     pub(super) listings: Listings,
     /// Where changes are kept; `None`: in memory only.
     keeper: Option<Keeper>,
-}
-
-/// A base, and what it was like when the emulator started (unchanged records are shared).
-struct Kept {
-    live: RwLock<Base>,
-    initial: Base,
 }
 
 impl Emulator {
@@ -81,11 +74,8 @@ impl Emulator {
     }
 
     fn with_keeper(seed: Seed, keeper: Option<Keeper>) -> Self {
-        let index = meta::index(&seed.bases);
-        let keep = |base: Base| Kept { initial: base.clone(), live: RwLock::new(base) };
         let shared = Shared {
-            index,
-            bases: seed.bases.into_iter().map(keep).collect(),
+            bases: Bases::new(seed.bases),
             users: seed.users,
             tokens: seed.tokens,
             limits: Mutex::new(seed.limits),
@@ -98,15 +88,16 @@ impl Emulator {
     }
 
     /// Ids and names of the bases.
-    pub fn bases(&self) -> impl Iterator<Item = (String, &str)> {
-        self.shared.bases.iter().map(|base| (base.initial.id.to_string(), base.initial.name.as_str()))
+    pub fn bases(&self) -> impl Iterator<Item = (String, String)> {
+        self.shared.bases.all().into_iter().map(|base| (base.id.to_string(), base.name.clone()))
     }
 
     /// How many records all tables have together.
     pub fn record_count(&self) -> usize {
-        let records =
-            |base: &Kept| -> usize { read(&base.live).tables.iter().map(|table| table.rows.len()).sum() };
-        self.shared.bases.iter().map(records).sum()
+        let records = |base: &Arc<Kept>| -> usize {
+            read(&base.live).tables.iter().map(|table| table.rows.len()).sum()
+        };
+        self.shared.bases.all().iter().map(records).sum()
     }
 
     /// The limits that hold now.
@@ -126,12 +117,7 @@ impl Emulator {
 
     /// The same; gives what to wait for until it is in the file, too.
     pub(super) fn begin_reset(&self) -> Vec<Pending> {
-        let mut pending = Vec::new();
-        for (position, base) in self.shared.bases.iter().enumerate() {
-            let mut live = write(&base.live);
-            *live = base.initial.clone();
-            pending.extend(self.shared.keeper.as_ref().map(|keeper| keeper.replace(position, &live)));
-        }
+        let pending = self.shared.bases.reset(self.shared.keeper.as_ref());
         self.shared.listings.reset();
         pending
     }
@@ -144,9 +130,9 @@ impl Emulator {
 
     /// Every base's id and name with its counters.
     pub(super) fn base_counters(&self) -> Vec<(BaseId, String, Counters)> {
-        let names = self.shared.bases.iter().map(|base| (base.initial.id, base.initial.name.clone()));
+        let bases = self.shared.bases.all();
         let limiter = lock(&self.shared.limiter);
-        names.map(|(id, name)| (id, name, limiter.base_counters(id))).collect()
+        bases.iter().map(|base| (base.id, base.name.clone(), limiter.base_counters(base.id))).collect()
     }
 }
 
@@ -154,11 +140,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+pub(super) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -213,25 +199,33 @@ impl Shared {
             Route::Whoami => Ok(meta::whoami(grant, &self.users)),
             Route::ListBases => {
                 grant.require(Scope::SchemaRead)?;
-                let visible =
-                    self.bases.iter().map(|base| &base.initial).filter(|base| grant.reaches(base.id));
-                let entry =
-                    |base: &Base| meta::BaseEntry { id: base.id, name: base.name.clone(), role: base.role };
+                let visible = self.bases.all().into_iter().filter(|base| grant.reaches(base.id));
+                let entry = |base: Arc<Kept>| meta::BaseEntry {
+                    id: base.id,
+                    name: base.name.clone(),
+                    role: base.role,
+                };
                 meta::list_bases(&visible.map(entry).collect::<Vec<_>>(), &query)
+            }
+            Route::CreateBase => {
+                grant.require(Scope::SchemaWrite)?;
+                let wanted = body::read(&parts.headers, body).await?;
+                let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
+                apart(move || shared.create_base(&wanted, &grant)).await
+            }
+            Route::Structure { base, op } => {
+                let wanted = structure::Wanted::read(op, &query, &parts.headers, body).await?;
+                let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
+                apart(move || shared.structure(base, &wanted, &grant)).await
             }
             Route::BaseSchema { base } => {
                 let visible_fields = meta::wants_visible_fields(&query)?;
                 let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
                 apart(move || {
                     let base = shared.visible(base, &grant, Scope::SchemaRead)?;
-                    Ok(meta::schema(&read(base), visible_fields))
+                    Ok(meta::schema(&read(&base.live), visible_fields))
                 })
                 .await
-            }
-            Route::Views { base, view } => {
-                let visible_fields = meta::wants_visible_fields(&query)?;
-                let base = self.visible(base, grant, Scope::WorkspacesRead)?;
-                meta::views(&read(base), view, visible_fields)
             }
             Route::Comments { base, table, record, op } => {
                 let wanted = match op {
@@ -258,7 +252,8 @@ impl Shared {
         let now = Timestamp::now();
         match call {
             Call::Read(wanted) => {
-                let base = read(self.visible(base, grant, Scope::RecordsRead)?);
+                let base = self.visible(base, grant, Scope::RecordsRead)?;
+                let base = read(&base.live);
                 let table = find_table(&base, table)?;
                 let eval = Eval::new(&base, &self.users, now);
                 match wanted {
@@ -267,12 +262,50 @@ impl Shared {
                 }
             }
             Call::Write(wanted) => {
-                let mut locked = write(self.visible(base, grant, Scope::RecordsWrite)?);
+                let base = self.visible(base, grant, Scope::RecordsWrite)?;
+                let mut locked = write(&base.live);
                 let table = find_table(&locked, table)?;
                 let actor = Actor { users: &self.users, user: grant.user, now };
                 let answer = wanted.apply(&mut locked, table, actor)?;
-                self.keep(base, locked, answer)
+                self.keep(locked, answer)
             }
+        }
+    }
+
+    /// As [`Self::records`], for the structure of a base.
+    fn structure(
+        &self,
+        id: BaseId,
+        wanted: &structure::Wanted,
+        grant: &Grant,
+    ) -> Result<Value, AirtableError> {
+        let base = match wanted.scopes() {
+            [scope] => self.visible(id, grant, *scope)?,
+            // One of them will do.
+            scopes => {
+                let held = scopes.iter().find(|scope| grant.has(**scope));
+                self.visible(id, grant, *held.ok_or_else(AirtableError::not_found_or_not_allowed)?)?
+            }
+        };
+        if let structure::Wanted::Read(wanted) = wanted {
+            return wanted.answer(&read(&base.live), &self.users);
+        }
+        let mut locked = write(&base.live);
+        let answer = wanted.apply(&mut locked)?;
+        self.keep(locked, answer)
+    }
+
+    /// Only a token that reaches everything may add to it.
+    fn create_base(&self, wanted: &Map<String, Value>, grant: &Grant) -> Result<Value, AirtableError> {
+        if grant.bases != Reach::All {
+            return Err(AirtableError::not_found_or_not_allowed());
+        }
+        let base = structure::create_base(wanted, Timestamp::now())?;
+        let answer = structure::created_base(&base);
+        let pending = self.bases.add(base, self.keeper.as_ref());
+        match pending.is_none_or(Pending::wait) {
+            true => Ok(answer),
+            false => Err(AirtableError::server_error()),
         }
     }
 
@@ -286,26 +319,22 @@ impl Shared {
         grant: &Grant,
     ) -> Result<Value, AirtableError> {
         if let comments::Wanted::List { page_size, before } = wanted {
-            let base = read(self.visible(base, grant, Scope::CommentsRead)?);
+            let base = self.visible(base, grant, Scope::CommentsRead)?;
+            let base = read(&base.live);
             let table = find_table(&base, table)?;
             return comments::list(&base, table, record, &self.users, (*page_size, *before));
         }
-        let mut locked = write(self.visible(base, grant, Scope::CommentsWrite)?);
+        let base = self.visible(base, grant, Scope::CommentsWrite)?;
+        let mut locked = write(&base.live);
         let table = find_table(&locked, table)?;
         let actor = Actor { users: &self.users, user: grant.user, now: Timestamp::now() };
         let answer = comments::write(&mut locked, table, record, wanted, actor)?;
-        self.keep(base, locked, answer)
+        self.keep(locked, answer)
     }
 
     /// Gives the answer to a write once it is where bases are kept.
-    fn keep(
-        &self,
-        base: BaseId,
-        mut locked: RwLockWriteGuard<'_, Base>,
-        answer: Value,
-    ) -> Result<Value, AirtableError> {
-        let keeper = self.keeper.as_ref().zip(self.index.get(&base));
-        let pending = keeper.map(|(keeper, position)| keeper.keep(*position, &mut locked));
+    fn keep(&self, mut locked: RwLockWriteGuard<'_, Base>, answer: Value) -> Result<Value, AirtableError> {
+        let pending = self.bases.keep(&mut locked, self.keeper.as_ref());
         drop(locked); // others go on while the file is written
         match pending.is_none_or(Pending::wait) {
             true => Ok(answer),
@@ -316,7 +345,7 @@ impl Shared {
     /// Counts the request against its base, if there is one of that id, and its user.
     fn count(&self, route: &Route, grant: &Grant, arrived: Instant) -> Result<(), AirtableError> {
         let limits = *lock(&self.limits);
-        let base = route.base().filter(|base| self.index.contains_key(base));
+        let base = route.base().filter(|base| self.bases.has(*base));
         let counted = lock(&self.limiter).arrive(base, grant.user as usize, &limits, arrived);
         counted.map_err(|refused| {
             let seconds = refused.wait.as_secs_f64().ceil().max(1.0) as u64;
@@ -325,12 +354,10 @@ impl Shared {
     }
 
     /// A base that the token reaches, with that scope, and in which its user has any role.
-    fn visible(&self, id: BaseId, grant: &Grant, scope: Scope) -> Result<&RwLock<Base>, AirtableError> {
+    fn visible(&self, id: BaseId, grant: &Grant, scope: Scope) -> Result<Arc<Kept>, AirtableError> {
         grant.require(scope)?;
-        let base = self.index.get(&id).map(|&position| &self.bases[position]);
-        base.filter(|base| grant.reaches(id) && base.initial.role > Role::None)
-            .map(|base| &base.live)
-            .ok_or_else(AirtableError::not_found_or_not_allowed)
+        let base = self.bases.get(id).filter(|base| grant.reaches(id) && base.role > Role::None);
+        base.ok_or_else(AirtableError::not_found_or_not_allowed)
     }
 }
 

@@ -167,6 +167,42 @@ impl AirtableError {
         Self::unprocessable("INVALID_VALUE_FOR_COLUMN", message)
     }
 
+    /// A field's name that is empty or another field's.
+    pub(crate) fn bad_field_name(name: &str) -> Self {
+        let message = format!("The field name \"{name}\" is empty or in use"); // our wording
+        Self::unprocessable("DUPLICATE_OR_EMPTY_FIELD_NAME", message)
+    }
+
+    pub(crate) fn duplicate_table_name(name: &str) -> Self {
+        let message = format!("Another table is called \"{name}\" as well"); // our wording
+        Self::unprocessable("DUPLICATE_TABLE_NAME", message)
+    }
+
+    /// `place` is the field, with its table where that is new as well.
+    pub(crate) fn field_type_not_creatable(place: &str, type_name: &str) -> Self {
+        let message =
+            format!("Invalid options for {place}: Creating {type_name} fields is not supported at this time");
+        Self::unprocessable("UNSUPPORTED_FIELD_TYPE_FOR_CREATE", message)
+    }
+
+    pub(crate) fn bad_field_options(place: &str, why: &str) -> Self {
+        let message = format!("Invalid options for {place}: Failed schema validation: {why}");
+        Self::unprocessable("INVALID_FIELD_TYPE_OPTIONS_FOR_CREATE", message)
+    }
+
+    /// A changed structure that does not hold together; see [`Self::about_field`].
+    pub(crate) fn bad_definition(why: &str) -> Self {
+        Self::unprocessable("INVALID_FIELD_TYPE_OPTIONS_FOR_CREATE", why)
+    }
+
+    /// Says of which field a [`Self::bad_definition`] is.
+    pub(crate) fn about_field(self, place: &str) -> Self {
+        match self.body["error"]["message"].as_str() {
+            Some(why) => Self::bad_field_options(place, &format!("{place}.{why}")),
+            None => self,
+        }
+    }
+
     /// What typecast could not make sense of.
     pub(crate) fn value_unparsable(value: &str, field: &str) -> Self {
         let message = format!(r#"Cannot parse value "{value}" for field {field}"#);

@@ -40,6 +40,8 @@ struct Job {
 pub(super) struct Change {
     /// Bases whose records are all replaced: those that follow are the only ones.
     cleared: Vec<usize>,
+    /// Bases from this position on are no more.
+    forgotten: Option<usize>,
     metadata: Vec<(usize, String)>,
     /// `None`: there is no record in this slot any more.
     records: Vec<(Place, Option<String>)>,
@@ -95,6 +97,11 @@ impl Keeper {
         self.hand_over(change)
     }
 
+    /// Removes the bases from a position on.
+    pub(super) fn forget_from(&self, position: usize) -> Pending {
+        self.hand_over(Change { forgotten: Some(position), ..Change::default() })
+    }
+
     fn hand_over(&self, change: Change) -> Pending {
         let (done, pending) = oneshot::channel();
         // The other side ends with the process only; then nobody waits either.
@@ -145,6 +152,7 @@ impl Change {
             self.metadata.push((position, base.to_seed().to_string()));
         }
         for (index, table) in base.tables.iter_mut().enumerate() {
+            table.rows.note_changes(); // of a new table, too
             let changed = table.rows.take_changes();
             if changed.is_empty() {
                 continue;

@@ -1,7 +1,5 @@
 //! Metadata: who the caller is, which bases there are, and the schema of one.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value, json};
 
 use super::access::{Grant, Role, Scope, Users};
@@ -107,7 +105,8 @@ pub(crate) fn views(
     }
 }
 
-fn field(field: &Field) -> Value {
+/// A field as its table has it.
+pub(crate) fn field(field: &Field) -> Value {
     let mut object = Map::new();
     object.insert("id".to_owned(), field.id.to_string().into());
     object.insert("name".to_owned(), field.name.clone().into());
@@ -135,11 +134,6 @@ fn view(view: &View, table: &Table, visible_fields: bool) -> Value {
     }
     object.extend(view.extra.clone());
     Value::Object(object)
-}
-
-/// The positions of bases by id.
-pub(crate) fn index(bases: &[Base]) -> HashMap<BaseId, usize> {
-    bases.iter().enumerate().map(|(position, base)| (base.id, position)).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ pub(crate) struct Base {
     pub(crate) id: BaseId,
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// `wsp…`; says where the base lies, and nothing else.
+    pub(crate) workspace: String,
+    /// Milliseconds since 1970.
+    pub(crate) created: i64,
     pub(crate) tables: Vec<Table>,
     /// Its metadata has changed since it was last kept.
     pub(crate) is_redefined: bool,

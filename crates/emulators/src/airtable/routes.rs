@@ -6,20 +6,20 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::errors::AirtableError;
-use super::ids::{BaseId, CommentId, RecordId, ViewId};
+use super::ids::{BaseId, CommentId, FieldId, RecordId, ViewId};
 
 /// A call that Airtable's API knows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Route {
     Whoami,
     ListBases,
+    CreateBase,
     BaseSchema {
         base: BaseId,
     },
-    /// All views of a base, or the one that is named.
-    Views {
+    Structure {
         base: BaseId,
-        view: Option<ViewId>,
+        op: StructureOp,
     },
     Records {
         base: BaseId,
@@ -67,13 +67,26 @@ pub(crate) enum CommentsOp {
     Delete(CommentId),
 }
 
+/// What is done with the structure of a base, besides reading its schema. Tables are named by id or name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum StructureOp {
+    Collaborators,
+    CreateTable,
+    UpdateTable(String),
+    CreateField(String),
+    UpdateField(String, FieldId),
+    ListViews,
+    GetView(ViewId),
+    DeleteView(ViewId),
+}
+
 impl Route {
     /// The base that the call is about, whose limit it counts against.
     pub(crate) fn base(&self) -> Option<BaseId> {
         match self {
-            Self::Whoami | Self::ListBases => None,
+            Self::Whoami | Self::ListBases | Self::CreateBase => None,
             Self::BaseSchema { base }
-            | Self::Views { base, .. }
+            | Self::Structure { base, .. }
             | Self::Records { base, .. }
             | Self::Comments { base, .. } => Some(*base),
             Self::NotBuilt { base, .. } => *base,
@@ -84,10 +97,9 @@ impl Route {
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Whoami => "/v0/meta/whoami",
-            Self::ListBases => "/v0/meta/bases",
+            Self::ListBases | Self::CreateBase => "/v0/meta/bases",
+            Self::Structure { op, .. } => op.label(),
             Self::BaseSchema { .. } => "/v0/meta/bases/{baseId}/tables",
-            Self::Views { view: None, .. } => "/v0/meta/bases/{baseId}/views",
-            Self::Views { .. } => "/v0/meta/bases/{baseId}/views/{viewId}",
             Self::Records { op: RecordsOp::ListByPost, .. } => "/v0/{baseId}/{tableIdOrName}/listRecords",
             Self::Records {
                 op: RecordsOp::Get(_) | RecordsOp::UpdateOne { .. } | RecordsOp::DeleteOne(_),
@@ -189,7 +201,7 @@ fn meta(verb: &str, rest: &[&str]) -> Option<Route> {
     match (verb, rest) {
         ("GET", ["whoami"]) => Some(Route::Whoami),
         ("GET", ["bases"]) => Some(Route::ListBases),
-        ("POST", ["bases"]) => everywhere("POST /v0/meta/bases (create base)"),
+        ("POST", ["bases"]) => Some(Route::CreateBase),
         (_, ["workspaces", ..]) => everywhere("/v0/meta/workspaces/… (workspace administration)"),
         (_, ["enterpriseAccounts", ..]) => {
             everywhere("/v0/meta/enterpriseAccounts/… (enterprise administration)")
@@ -200,24 +212,36 @@ fn meta(verb: &str, rest: &[&str]) -> Option<Route> {
 }
 
 fn base_meta(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
-    let what = match (verb, rest) {
+    let op = match (verb, rest) {
         ("GET", ["tables"]) => return Some(Route::BaseSchema { base }),
-        ("GET", ["views"]) => return Some(Route::Views { base, view: None }),
-        ("GET", ["views", view]) => return Some(Route::Views { base, view: Some(ViewId::parse(view)?) }),
-        ("GET", []) => "GET /v0/meta/bases/{baseId} (base collaborators)",
-        ("DELETE", []) => "DELETE /v0/meta/bases/{baseId} (delete base)",
-        ("POST", ["tables"]) => "POST /v0/meta/bases/{baseId}/tables (create table)",
-        ("PATCH", ["tables", _]) => "PATCH /v0/meta/bases/{baseId}/tables/{tableIdOrName} (update table)",
-        ("POST", ["tables", _, "fields"]) => {
-            "POST /v0/meta/bases/{baseId}/tables/{tableId}/fields (create field)"
+        ("DELETE", []) => return not_built(base, "DELETE /v0/meta/bases/{baseId} (delete base)"),
+        ("GET", []) => StructureOp::Collaborators,
+        ("POST", ["tables"]) => StructureOp::CreateTable,
+        ("PATCH", ["tables", table]) => StructureOp::UpdateTable((*table).to_owned()),
+        ("POST", ["tables", table, "fields"]) => StructureOp::CreateField((*table).to_owned()),
+        ("PATCH", ["tables", table, "fields", field]) => {
+            StructureOp::UpdateField((*table).to_owned(), FieldId::parse(field)?)
         }
-        ("PATCH", ["tables", _, "fields", _]) => {
-            "PATCH /v0/meta/bases/{baseId}/tables/{tableId}/fields/{fieldId} (update field)"
-        }
-        ("DELETE", ["views", _]) => "DELETE /v0/meta/bases/{baseId}/views/{viewId} (delete view)",
+        ("GET", ["views"]) => StructureOp::ListViews,
+        ("GET", ["views", view]) => StructureOp::GetView(ViewId::parse(view)?),
+        ("DELETE", ["views", view]) => StructureOp::DeleteView(ViewId::parse(view)?),
         _ => return None,
     };
-    not_built(base, what)
+    Some(Route::Structure { base, op })
+}
+
+impl StructureOp {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Collaborators => "/v0/meta/bases/{baseId}",
+            Self::CreateTable => "/v0/meta/bases/{baseId}/tables",
+            Self::UpdateTable(_) => "/v0/meta/bases/{baseId}/tables/{tableIdOrName}",
+            Self::CreateField(_) => "/v0/meta/bases/{baseId}/tables/{tableId}/fields",
+            Self::UpdateField(..) => "/v0/meta/bases/{baseId}/tables/{tableId}/fields/{fieldId}",
+            Self::ListViews => "/v0/meta/bases/{baseId}/views",
+            Self::GetView(_) | Self::DeleteView(_) => "/v0/meta/bases/{baseId}/views/{viewId}",
+        }
+    }
 }
 
 fn webhooks(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
@@ -300,6 +324,8 @@ mod tests {
             "OPTIONS /v0/APP/T",
             "GET /v0/meta/nothing",
             "GET /v0/meta/bases/appX/tables",
+            "PATCH /v0/meta/bases/APP/tables/T/fields/F",
+            "GET /v0/meta/bases/APP/views/V",
             "DELETE /v0/APP/T/REC/comments",
             "PATCH /v0/APP/T/REC/comments/comX",
             "GET /v0/APP/T/REC/comments/com00000000000001",
@@ -313,11 +339,7 @@ mod tests {
         for line in [
             "POST /v0/APP/REC/Files/uploadAttachment",
             "POST /v0/APP/T/sync/abc",
-            "POST /v0/meta/bases",
-            "POST /v0/meta/bases/APP/tables",
-            "PATCH /v0/meta/bases/APP/tables/T/fields/F",
-            "DELETE /v0/meta/bases/APP/views/viw00000000000001",
-            "GET /v0/meta/bases/APP",
+            "DELETE /v0/meta/bases/APP",
             "GET /v0/bases/APP/webhooks",
             "GET /v0/bases/APP/webhooks/ach00000000000001/payloads",
         ] {

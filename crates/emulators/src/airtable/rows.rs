@@ -147,7 +147,7 @@ impl Rows {
 
     /// Notes from now on which slots change.
     pub(crate) fn note_changes(&mut self) {
-        self.changed = Some(BTreeSet::new());
+        self.changed.get_or_insert_default();
     }
 
     /// The slots that have changed since this was last asked, in ascending order.

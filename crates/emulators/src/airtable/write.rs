@@ -19,7 +19,7 @@ use super::model::{Base, Choice, Kind};
 use super::rows::Record;
 
 /// Colours of new choices, in turn.
-const COLORS: [&str; 10] = [
+pub(crate) const COLORS: [&str; 10] = [
     "blueLight2",
     "cyanLight2",
     "tealLight2",

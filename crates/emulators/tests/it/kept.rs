@@ -69,6 +69,30 @@ async fn a_killed_emulator_comes_back_with_every_acknowledged_change() {
 }
 
 #[tokio::test]
+async fn new_bases_tables_and_fields_survive_a_kill_with_their_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let field = json!({"name": "Twice", "type": "formula", "options": {"formula": "{Number} * 2"}});
+    app.post(&format!("/v0/meta/bases/{BASE}/tables/Things/fields"), field).await.ok();
+    let fields = json!([{"name": "Name", "type": "singleLineText"}]);
+    let table = json!({"name": "Late", "fields": fields});
+    app.post(&format!("/v0/meta/bases/{BASE}/tables"), table.clone()).await.ok();
+    let late = app.create("Late", json!({"Name": "kept"})).await;
+    let base = json!({"name": "Made", "workspaceId": "wsp00000000000001", "tables": [table]});
+    let made = app.post("/v0/meta/bases", base).await.ok();
+    let made = format!("/v0/{}/Late", made["id"].as_str().unwrap());
+    app.post(&made, json!({"fields": {"Name": "there"}})).await.ok();
+    let (before, there) = (seen(&app).await, app.get(&made).await.ok());
+
+    drop(child); // kills it
+    let (_child, app) = begin(dir.path());
+    assert_eq!(seen(&app).await, before);
+    assert_eq!(app.cells("Late", &late).await, json!({"Name": "kept"}));
+    assert_eq!(app.get(&made).await.ok(), there);
+    assert_eq!(there["records"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_kill_in_the_middle_of_many_writes_loses_none_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (child, app) = begin(dir.path());

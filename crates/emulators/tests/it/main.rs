@@ -18,6 +18,7 @@ mod paths;
 mod process;
 mod records;
 mod seeds;
+mod structure;
 mod support;
 mod typecast;
 mod upsert;

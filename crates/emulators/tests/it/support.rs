@@ -182,7 +182,7 @@ pub(crate) fn seed() -> Value {
         ],
         "tokens": [
             {"token": FULL, "bases": "*", "user": "usrAda00000000001",
-             "scopes": ["data.records:read", "data.records:write", "schema.bases:read", "workspacesAndBases:read", "user.email:read"]},
+             "scopes": ["data.records:read", "data.records:write", "schema.bases:read", "schema.bases:write", "workspacesAndBases:read", "user.email:read"]},
             {"token": "patSchemaOnly", "bases": "*", "scopes": ["schema.bases:read"], "user": "grace@example.com"},
             {"token": "patReadOnly", "bases": "*", "scopes": ["data.records:read"], "user": "usrAda00000000001"},
             {"token": "patOtherBase", "bases": ["appRead0000000002"],

@@ -197,6 +197,15 @@ impl File {
 }
 
 async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
+    if let Some(first) = change.forgotten {
+        for statement in [
+            "DELETE FROM bases WHERE position >= ?",
+            "DELETE FROM numbers WHERE base >= ?",
+            "DELETE FROM records WHERE base >= ?",
+        ] {
+            sqlx::query(statement).bind(first as i64).execute(&mut *connection).await?;
+        }
+    }
     for base in &change.cleared {
         sqlx::query("DELETE FROM records WHERE base = ?")
             .bind(*base as i64)

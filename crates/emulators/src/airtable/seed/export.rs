@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::airtable::fields::date;
 use crate::airtable::meta;
 use crate::airtable::model::{Base, Kind, Table};
 
@@ -13,6 +14,8 @@ impl Base {
             "id": self.id.to_string(),
             "name": self.name,
             "permissionLevel": self.role.name(),
+            "workspaceId": self.workspace,
+            "createdTime": date::iso(self.created),
             "tables": self.tables.iter().map(table).collect::<Vec<_>>(),
         })
     }

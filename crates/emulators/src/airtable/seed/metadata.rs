@@ -10,6 +10,9 @@ use crate::airtable::ids::{BaseId, FieldId, TableId, ViewId};
 use crate::airtable::model::{Base, Table, View};
 use airtable_formula::{Schema, Timestamp};
 
+/// Where bases lie unless a seed says otherwise.
+const WORKSPACE: &str = "wspPyAirtableDemo";
+
 /// `type` of a view.
 const VIEW_TYPES: [&str; 7] = ["grid", "form", "calendar", "gallery", "kanban", "timeline", "block"];
 
@@ -45,7 +48,7 @@ pub(super) fn bases(
 
 fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Problems) -> Option<Base> {
     let object = at.object(problems)?;
-    object.only(&["id", "name", "permissionLevel", "tables"], problems);
+    object.only(&["id", "name", "permissionLevel", "workspaceId", "createdTime", "tables"], problems);
     let id = object.id("id", "app", BaseId::parse, BaseId::mint, problems);
     let name = object.required_text("name", problems).unwrap_or_default().to_owned();
     let role = match object.text("permissionLevel", problems) {
@@ -58,8 +61,21 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
             Role::Create
         }),
     };
+    let workspace = object.text("workspaceId", problems).unwrap_or(WORKSPACE).to_owned();
+    let created = object.text("createdTime", problems).and_then(|text| {
+        let time = text.parse::<Timestamp>();
+        if time.is_err() {
+            problems.add(
+                &object.at("createdTime"),
+                format!("\"{text}\" is not a time such as 2024-01-01T00:00:00.000Z"),
+            );
+        }
+        time.ok()
+    });
+    let created = created.unwrap_or(now).as_millisecond();
     let raw = raw_tables(&object, problems);
-    let mut base = Base { id, name, role, tables: Vec::with_capacity(raw.len()), is_redefined: false };
+    let tables = Vec::with_capacity(raw.len());
+    let mut base = Base { id, name, role, workspace, created, tables, is_redefined: false };
     let ids = fields::Ids::new(&raw);
     let mut names = HashSet::new();
     for (index, raw) in raw.iter().enumerate() {
