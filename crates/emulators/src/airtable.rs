@@ -28,6 +28,7 @@ mod sample;
 mod seed;
 mod structure;
 mod upsert;
+mod webhooks;
 mod write;
 
 pub use config::{Config, LimitOptions, Options, token_file};

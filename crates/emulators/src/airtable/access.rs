@@ -50,6 +50,7 @@ pub(crate) enum Scope {
     SchemaWrite,
     WorkspacesRead,
     WorkspacesWrite,
+    WebhookManage,
     UserEmail,
 }
 
@@ -64,6 +65,7 @@ impl Scope {
             Self::SchemaWrite => "schema.bases:write",
             Self::WorkspacesRead => "workspacesAndBases:read",
             Self::WorkspacesWrite => "workspacesAndBases:write",
+            Self::WebhookManage => "webhook:manage",
             Self::UserEmail => "user.email:read",
         }
     }

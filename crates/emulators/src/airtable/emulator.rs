@@ -30,9 +30,10 @@ use super::model::Base;
 use super::query::Query;
 use super::records::{Actor, Write};
 use super::render::Rendering;
-use super::routes::{CommentsOp, RecordsOp, Route};
+use super::routes::{CommentsOp, RecordsOp, Route, WebhooksOp};
 use super::seed::Seed;
-use super::{body, comments, list, meta, records, structure};
+use super::webhooks::{Transaction, Webhooks};
+use super::{body, comments, list, meta, records, structure, webhooks};
 
 /// URLs are shorter than this, on all endpoints.
 /// Source: <https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests>.
@@ -52,6 +53,8 @@ pub(super) struct Shared {
     pub(super) limiter: Mutex<Limiter>,
     pub(super) log: Arc<Mutex<RequestLog>>,
     pub(super) listings: Listings,
+    /// Locked after a base, never before one.
+    webhooks: Mutex<Webhooks>,
     /// Where changes are kept; `None`: in memory only.
     keeper: Option<Keeper>,
 }
@@ -82,6 +85,7 @@ impl Emulator {
             limiter: Mutex::default(),
             log: Arc::default(),
             listings: Listings::default(),
+            webhooks: Mutex::default(),
             keeper,
         };
         Self { shared: Arc::new(shared) }
@@ -119,6 +123,7 @@ impl Emulator {
     pub(super) fn begin_reset(&self) -> Vec<Pending> {
         let pending = self.shared.bases.reset(self.shared.keeper.as_ref());
         self.shared.listings.reset();
+        lock(&self.shared.webhooks).reset();
         pending
     }
 
@@ -239,6 +244,20 @@ impl Shared {
                 let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
                 apart(move || shared.comments(base, &table, record, &wanted, &grant)).await
             }
+            Route::Webhooks { base, op } => {
+                let wanted = match op {
+                    WebhooksOp::List => webhooks::Wanted::List,
+                    WebhooksOp::Create => webhooks::Wanted::Create(body::read(&parts.headers, body).await?),
+                    WebhooksOp::Delete(id) => webhooks::Wanted::Delete(id),
+                    WebhooksOp::Toggle(id) => {
+                        webhooks::Wanted::toggle(id, &body::read(&parts.headers, body).await?)?
+                    }
+                    WebhooksOp::Refresh(id) => webhooks::Wanted::Refresh(id),
+                    WebhooksOp::Payloads(id) => webhooks::Wanted::payloads(id, &query)?,
+                };
+                let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
+                apart(move || shared.answer_about_webhooks(base, &wanted, &grant)).await
+            }
             Route::Records { base, table, op } => {
                 let call = Call::read(op, &query, &parts, body).await?;
                 let (shared, grant) = (Arc::clone(self), Arc::clone(grant));
@@ -266,7 +285,9 @@ impl Shared {
                 let mut locked = write(&base.live);
                 let table = find_table(&locked, table)?;
                 let actor = Actor { users: &self.users, user: grant.user, now };
+                let before = self.before_if_watched(&locked);
                 let answer = wanted.apply(&mut locked, table, actor)?;
+                self.tell_webhooks(before.as_ref(), &locked, grant, now);
                 self.keep(locked, answer)
             }
         }
@@ -291,8 +312,37 @@ impl Shared {
             return wanted.answer(&read(&base.live), &self.users);
         }
         let mut locked = write(&base.live);
+        let before = self.before_if_watched(&locked);
         let answer = wanted.apply(&mut locked)?;
+        self.tell_webhooks(before.as_ref(), &locked, grant, Timestamp::now());
         self.keep(locked, answer)
+    }
+
+    fn answer_about_webhooks(
+        &self,
+        id: BaseId,
+        wanted: &webhooks::Wanted,
+        grant: &Grant,
+    ) -> Result<Value, AirtableError> {
+        let base = self.visible(id, grant, Scope::WebhookManage)?;
+        let base = read(&base.live);
+        if wanted.changes_hooks() && base.role < Role::Create {
+            return Err(AirtableError::not_permitted());
+        }
+        let now = Timestamp::now().as_millisecond();
+        lock(&self.webhooks).answer(wanted, &base, |scope| grant.has(scope), now)
+    }
+
+    /// The base as it is (unchanged records are shared), if a webhook has to be told what a write changes.
+    fn before_if_watched(&self, base: &Base) -> Option<Base> {
+        lock(&self.webhooks).watch(base.id).then(|| base.clone())
+    }
+
+    fn tell_webhooks(&self, before: Option<&Base>, after: &Base, grant: &Grant, now: Timestamp) {
+        if let Some(before) = before {
+            let transaction = Transaction { before, after, users: &self.users, user: grant.user, now };
+            lock(&self.webhooks).tell(&transaction);
+        }
     }
 
     /// Only a token that reaches everything may add to it.

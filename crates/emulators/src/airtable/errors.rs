@@ -81,6 +81,16 @@ impl AirtableError {
         Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Comment not found")
     }
 
+    /// A webhook that the base does not have. Our choice: it is not known what Airtable says.
+    pub(crate) fn webhook_not_found() -> Self {
+        Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Webhook not found")
+    }
+
+    /// More webhooks than a base may have. Our wording.
+    pub(crate) fn too_many_webhooks() -> Self {
+        Self::unprocessable("TOO_MANY_WEBHOOKS_IN_BASE", "A base has at most 10 webhooks")
+    }
+
     /// A well-formed id that a single-record write or delete did not find.
     pub(crate) fn record_not_found() -> Self {
         Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Record not found")

@@ -104,6 +104,8 @@ ids! {
     AttachmentId = "att";
     /// A comment on a record.
     CommentId = "com";
+    /// A webhook.
+    WebhookId = "ach";
     /// A listing that is under way: the first half of an `offset`.
     IteratorId = "itr";
 }

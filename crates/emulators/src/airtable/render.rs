@@ -1,5 +1,7 @@
 //! Records as the API gives them: JSON cells, or display strings.
 
+use std::collections::BTreeMap;
+
 use airtable_formula::Value as FormulaValue;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
@@ -7,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::cell::Cell;
 use super::computed::{Eval, last_modified};
 use super::fields::{attachment, barcode, date, number, people, text};
-use super::model::{Field, Kind, ResultFormat};
+use super::ids::FieldId;
+use super::model::{Choice, Field, Kind, ResultFormat};
 use super::rows::Record;
 
 /// How cells are given.
@@ -98,6 +101,65 @@ fn cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize)
         Kind::LastModifiedBy => eval.users.get(record.modified_by).map(people::json),
         _ => stored(eval, field, record.cell(index)),
     }
+}
+
+/// The cells of a record that are not empty, in the shape of webhook payloads.
+pub(crate) fn payload_cells(eval: &Eval<'_>, table: usize, slot: u32) -> BTreeMap<FieldId, Value> {
+    let own = &eval.base.tables[table];
+    let Some(record) = own.rows.get(slot) else { return BTreeMap::new() };
+    let fields = own.fields.iter().enumerate();
+    fields
+        .filter_map(|(index, field)| Some((field.id, payload_cell(eval, table, slot, record, index)?)))
+        .collect()
+}
+
+/// As [`cell`], with more about choices, links, people and looked-up values.
+fn payload_cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize) -> Option<Value> {
+    let field = &eval.base.tables[table].fields[index];
+    let choice = |index: u32| {
+        let found = field.kind.choices().and_then(|choices| choices.list.get(index as usize));
+        found.map(Choice::json)
+    };
+    let with_level = |mut person: Value| {
+        person["permissionLevel"] = eval.base.role.name().into();
+        person
+    };
+    Some(match (&field.kind, record.cell(index)) {
+        (Kind::SingleSelect(_), Cell::Choice(index)) => choice(*index)?,
+        (Kind::MultipleSelects(_), Cell::Choices(list)) => {
+            list.iter().filter_map(|&index| choice(index)).collect()
+        }
+        (Kind::Links(link), Cell::Links(slots)) => {
+            let linked = &eval.base.tables[link.table];
+            let item = |&slot: &u32| {
+                let id = linked.rows.get(slot)?.id.to_string();
+                let name = eval.value(link.table, slot, linked.primary).to_string();
+                Some(json!({"id": id, "name": name}))
+            };
+            slots.iter().filter_map(item).collect()
+        }
+        (Kind::Lookup { link, target, valid: true }, _) => {
+            let linked = eval.base.tables[table].fields[*link].kind.link()?.table;
+            let (mut ids, mut values) = (Vec::new(), Map::new());
+            for &linked_slot in record.cell(*link).links() {
+                let Some(other) = eval.base.tables[linked].rows.get(linked_slot) else { continue };
+                ids.push(other.id.to_string());
+                let found = match payload_cell(eval, linked, linked_slot, other, *target) {
+                    Some(Value::Array(items)) => items,
+                    value => value.into_iter().collect(),
+                };
+                values.insert(other.id.to_string(), found.into());
+            }
+            if ids.is_empty() {
+                return None;
+            }
+            json!({"linkedRecordIds": ids, "valuesByLinkedRecordId": values})
+        }
+        (Kind::Collaborator | Kind::CreatedBy | Kind::LastModifiedBy, _) => {
+            with_level(cell(eval, table, slot, record, index)?)
+        }
+        _ => cell(eval, table, slot, record, index)?,
+    })
 }
 
 /// A stored cell as JSON.

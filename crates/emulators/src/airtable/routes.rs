@@ -6,7 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::errors::AirtableError;
-use super::ids::{BaseId, CommentId, FieldId, RecordId, ViewId};
+use super::ids::{BaseId, CommentId, FieldId, RecordId, ViewId, WebhookId};
 
 /// A call that Airtable's API knows.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,10 @@ pub(crate) enum Route {
         table: String,
         record: RecordId,
         op: CommentsOp,
+    },
+    Webhooks {
+        base: BaseId,
+        op: WebhooksOp,
     },
     /// Airtable has it, the emulator does not: the path as documented, and what it does.
     NotBuilt {
@@ -80,6 +84,17 @@ pub(crate) enum StructureOp {
     DeleteView(ViewId),
 }
 
+/// What is done with the webhooks of a base.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum WebhooksOp {
+    List,
+    Create,
+    Delete(WebhookId),
+    Toggle(WebhookId),
+    Refresh(WebhookId),
+    Payloads(WebhookId),
+}
+
 impl Route {
     /// The base that the call is about, whose limit it counts against.
     pub(crate) fn base(&self) -> Option<BaseId> {
@@ -88,6 +103,7 @@ impl Route {
             Self::BaseSchema { base }
             | Self::Structure { base, .. }
             | Self::Records { base, .. }
+            | Self::Webhooks { base, .. }
             | Self::Comments { base, .. } => Some(*base),
             Self::NotBuilt { base, .. } => *base,
         }
@@ -110,6 +126,7 @@ impl Route {
                 "/v0/{baseId}/{tableIdOrName}/{recordId}/comments"
             }
             Self::Comments { .. } => "/v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId}",
+            Self::Webhooks { op, .. } => op.label(),
             Self::NotBuilt { .. } => "(not built)",
         }
     }
@@ -245,20 +262,28 @@ impl StructureOp {
 }
 
 fn webhooks(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
-    let what = match (verb, rest) {
-        ("GET", []) => "GET /v0/bases/{baseId}/webhooks (list webhooks)",
-        ("POST", []) => "POST /v0/bases/{baseId}/webhooks (create webhook)",
-        ("DELETE", [_]) => "DELETE /v0/bases/{baseId}/webhooks/{webhookId} (delete webhook)",
-        ("POST", [_, "enableNotifications"]) => {
-            "POST /v0/bases/{baseId}/webhooks/{webhookId}/enableNotifications (toggle notifications)"
-        }
-        ("POST", [_, "refresh"]) => "POST /v0/bases/{baseId}/webhooks/{webhookId}/refresh (refresh webhook)",
-        ("GET", [_, "payloads"]) => {
-            "GET /v0/bases/{baseId}/webhooks/{webhookId}/payloads (list webhook payloads)"
-        }
+    let op = match (verb, rest) {
+        ("GET", []) => WebhooksOp::List,
+        ("POST", []) => WebhooksOp::Create,
+        ("DELETE", [hook]) => WebhooksOp::Delete(WebhookId::parse(hook)?),
+        ("POST", [hook, "enableNotifications"]) => WebhooksOp::Toggle(WebhookId::parse(hook)?),
+        ("POST", [hook, "refresh"]) => WebhooksOp::Refresh(WebhookId::parse(hook)?),
+        ("GET", [hook, "payloads"]) => WebhooksOp::Payloads(WebhookId::parse(hook)?),
         _ => return None,
     };
-    not_built(base, what)
+    Some(Route::Webhooks { base, op })
+}
+
+impl WebhooksOp {
+    fn label(self) -> &'static str {
+        match self {
+            Self::List | Self::Create => "/v0/bases/{baseId}/webhooks",
+            Self::Delete(_) => "/v0/bases/{baseId}/webhooks/{webhookId}",
+            Self::Toggle(_) => "/v0/bases/{baseId}/webhooks/{webhookId}/enableNotifications",
+            Self::Refresh(_) => "/v0/bases/{baseId}/webhooks/{webhookId}/refresh",
+            Self::Payloads(_) => "/v0/bases/{baseId}/webhooks/{webhookId}/payloads",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -326,6 +351,8 @@ mod tests {
             "GET /v0/meta/bases/appX/tables",
             "PATCH /v0/meta/bases/APP/tables/T/fields/F",
             "GET /v0/meta/bases/APP/views/V",
+            "GET /v0/bases/APP/webhooks/ach00000000000001",
+            "GET /v0/bases/APP/webhooks/ach1/payloads",
             "DELETE /v0/APP/T/REC/comments",
             "PATCH /v0/APP/T/REC/comments/comX",
             "GET /v0/APP/T/REC/comments/com00000000000001",
@@ -340,8 +367,6 @@ mod tests {
             "POST /v0/APP/REC/Files/uploadAttachment",
             "POST /v0/APP/T/sync/abc",
             "DELETE /v0/meta/bases/APP",
-            "GET /v0/bases/APP/webhooks",
-            "GET /v0/bases/APP/webhooks/ach00000000000001/payloads",
         ] {
             assert!(matches!(route(line), Some(Route::NotBuilt { .. })), "{line}");
         }

@@ -155,6 +155,21 @@ impl Rows {
         self.changed.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Slots whose records are not the very ones that they were, in ascending order. Records that a clone shares are told
+    /// apart by their place in memory, so this costs a comparison of two numbers for each.
+    pub(crate) fn differing(&self, before: Option<&Self>) -> Vec<u32> {
+        let old = before.map_or(&[][..], |before| &before.slots);
+        let is_same = |slot: &u32| {
+            let place = |slots: &[Option<Arc<Record>>]| slots.get(*slot as usize).cloned().flatten();
+            match (place(old), place(&self.slots)) {
+                (None, None) => true,
+                (Some(old), Some(new)) => Arc::ptr_eq(&old, &new),
+                _ => false,
+            }
+        };
+        (0..self.next_slot()).filter(|slot| !is_same(slot)).collect()
+    }
+
     /// What an autoNumber field showed for the newest record.
     pub(crate) fn last_number(&self) -> u32 {
         self.last_number

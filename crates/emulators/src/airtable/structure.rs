@@ -19,7 +19,7 @@ use super::access::{Role, Scope};
 use super::errors::AirtableError;
 use super::fields::date;
 use super::ids::{BaseId, FieldId, TableId, ViewId};
-use super::model::{Base, Field, Table};
+use super::model::{Base, Field, Kind, Table};
 use super::query::Query;
 use super::routes::StructureOp;
 use super::seed::Seed;
@@ -389,6 +389,17 @@ fn by_ids(field: &mut Value, find: impl Fn(&str, bool) -> Option<String>) {
     let parsed = field["options"]["formula"].as_str().and_then(|text| Tree::parse(text).ok());
     if let Some(tree) = parsed {
         field["options"]["formula"] = tree.rename_fields(find).to_string().into();
+    }
+}
+
+/// What a formula says, whatever its fields are called; `None` for other fields and for what is no formula.
+pub(crate) fn formula_by_ids(table: &Table, field: &Field) -> Option<String> {
+    match &field.kind {
+        Kind::Formula(formula) => {
+            let compiled = formula.compiled.as_ref()?;
+            Some(compiled.tree().rename_fields(names_of(table)).to_string())
+        }
+        _ => None,
     }
 }
 

@@ -22,3 +22,4 @@ mod structure;
 mod support;
 mod typecast;
 mod upsert;
+mod webhooks;

@@ -1,0 +1,256 @@
+//! Webhooks: who wants to know of which changes, and the payloads that tell of them.
+//!
+//! They live in memory, beside the bases. A payload is made when the change is, while the base is still locked, and gets
+//! the hook's next number: cursors have no gaps.
+
+mod changes;
+mod specification;
+
+use std::collections::{HashMap, VecDeque};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::changes::Transaction;
+use self::specification::Specification;
+use super::access::Scope;
+use super::errors::AirtableError;
+use super::fields::date;
+use super::ids::{BaseId, WebhookId};
+use super::model::Base;
+use super::query::Query;
+
+/// Hooks of one base.
+const MAX_HOOKS: usize = 10;
+
+/// Payloads on a page.
+const MAX_PAYLOADS: u64 = 50;
+
+/// Payloads of one hook that are kept, so that one that nobody reads does not grow for ever.
+const MOST_KEPT: usize = 50_000;
+
+/// How long a hook lives without being refreshed, and a payload at all, in milliseconds.
+const LIFE: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// What is done with webhooks; `from_…` checks its shape.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    List,
+    Create(Map<String, Value>),
+    Delete(WebhookId),
+    Toggle { id: WebhookId, enable: bool },
+    Refresh(WebhookId),
+    Payloads { id: WebhookId, cursor: u64, limit: u64 },
+}
+
+impl Wanted {
+    pub(crate) fn toggle(id: WebhookId, body: &Map<String, Value>) -> Result<Self, AirtableError> {
+        match (body.len(), body.get("enable")) {
+            (1, Some(Value::Bool(enable))) => Ok(Self::Toggle { id, enable: *enable }),
+            _ => Err(AirtableError::invalid_request()),
+        }
+    }
+
+    pub(crate) fn payloads(id: WebhookId, query: &Query) -> Result<Self, AirtableError> {
+        let number = |name: &str, default: u64, most: u64| match query.scalar(name)? {
+            None | Some("") => Ok(default),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|number| (1..=most).contains(number))
+                .ok_or_else(AirtableError::invalid_request),
+        };
+        Ok(Self::Payloads {
+            id,
+            cursor: number("cursor", 1, u64::MAX)?,
+            limit: number("limit", MAX_PAYLOADS, MAX_PAYLOADS)?,
+        })
+    }
+
+    /// Whether it takes the role of a creator.
+    pub(crate) fn changes_hooks(&self) -> bool {
+        !matches!(self, Self::List | Self::Payloads { .. })
+    }
+}
+
+/// A webhook. Times are milliseconds since 1970.
+struct Hook {
+    id: WebhookId,
+    notification_url: Option<String>,
+    notifies: bool,
+    /// `false` for good: what it watched is gone.
+    works: bool,
+    expires: i64,
+    specification: Specification,
+    payloads: VecDeque<(i64, Value)>,
+    /// The number of the first payload that is still kept.
+    first: u64,
+}
+
+impl Hook {
+    fn is_enabled(&self, now: i64) -> bool {
+        self.works && now < self.expires
+    }
+
+    fn next_number(&self) -> u64 {
+        self.first + self.payloads.len() as u64
+    }
+
+    fn push(&mut self, now: i64, payload: Value) {
+        self.payloads.push_back((now, payload));
+        while self.payloads.len() > MOST_KEPT
+            || self.payloads.front().is_some_and(|(made, _)| made + LIFE < now)
+        {
+            self.payloads.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn json(&self, now: i64) -> Value {
+        json!({
+            "id": self.id.to_string(),
+            "areNotificationsEnabled": self.notifies,
+            "cursorForNextPayload": self.next_number(),
+            "isHookEnabled": self.is_enabled(now),
+            "lastSuccessfulNotificationTime": null,
+            "notificationUrl": self.notification_url,
+            "expirationTime": date::iso(self.expires),
+            "lastNotificationResult": null,
+            "specification": {"options": self.specification.json},
+        })
+    }
+}
+
+#[derive(Default)]
+struct OfBase {
+    transactions: u64,
+    hooks: Vec<Hook>,
+}
+
+/// All webhooks.
+#[derive(Default)]
+pub(crate) struct Webhooks(HashMap<BaseId, OfBase>);
+
+impl Webhooks {
+    /// Whether changes of the base have to be told.
+    pub(crate) fn watch(&self, base: BaseId) -> bool {
+        self.0.get(&base).is_some_and(|of_base| !of_base.hooks.is_empty())
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.0.clear();
+    }
+
+    /// Tells the hooks of a base what a write has changed in it.
+    pub(crate) fn tell(&mut self, transaction: &Transaction<'_>) {
+        let Some(of_base) = self.0.get_mut(&transaction.after.id) else { return };
+        let now = transaction.now.as_millisecond();
+        let changes = transaction.changes();
+        if changes.is_empty() {
+            return;
+        }
+        of_base.transactions += 1;
+        for hook in of_base.hooks.iter_mut().filter(|hook| hook.is_enabled(now)) {
+            let told = match hook.specification.still_holds(transaction.after) {
+                true => match changes.told(&hook.specification) {
+                    Some(told) => told,
+                    None => continue,
+                },
+                false => {
+                    hook.works = false;
+                    Map::from_iter([
+                        ("error".to_owned(), json!(true)),
+                        ("code".to_owned(), json!("INVALID_HOOK")),
+                    ])
+                }
+            };
+            let mut payload = transaction.envelope(of_base.transactions);
+            payload.extend(told);
+            hook.push(now, Value::Object(payload));
+        }
+    }
+
+    /// Does what is wanted; `has` says which scopes the caller has.
+    pub(crate) fn answer(
+        &mut self,
+        wanted: &Wanted,
+        base: &Base,
+        has: impl Fn(Scope) -> bool,
+        now: i64,
+    ) -> Result<Value, AirtableError> {
+        let of_base = self.0.entry(base.id).or_default();
+        // A week after it has expired, a hook is gone.
+        of_base.hooks.retain(|hook| now < hook.expires + LIFE);
+        let find = |id: WebhookId, hooks: &[Hook]| {
+            hooks.iter().position(|hook| hook.id == id).ok_or_else(AirtableError::webhook_not_found)
+        };
+        match wanted {
+            Wanted::List => {
+                let list: Vec<_> = of_base.hooks.iter().map(|hook| hook.json(now)).collect();
+                Ok(json!({"webhooks": list}))
+            }
+            Wanted::Create(body) => {
+                let (notification_url, specification) = specification::read(body, base)?;
+                if !specification.scopes().all(&has) {
+                    return Err(AirtableError::not_found_or_not_allowed());
+                }
+                if of_base.hooks.len() >= MAX_HOOKS {
+                    return Err(AirtableError::too_many_webhooks());
+                }
+                let secret: [u8; 32] = rand::random();
+                let hook = Hook {
+                    id: WebhookId::mint(),
+                    notifies: notification_url.is_some(),
+                    notification_url,
+                    works: true,
+                    expires: now + LIFE,
+                    specification,
+                    payloads: VecDeque::new(),
+                    first: 1,
+                };
+                let answer = json!({
+                    "id": hook.id.to_string(),
+                    "macSecretBase64": STANDARD.encode(secret),
+                    "expirationTime": date::iso(hook.expires),
+                });
+                of_base.hooks.push(hook);
+                Ok(answer)
+            }
+            Wanted::Delete(id) => {
+                let at = find(*id, &of_base.hooks)?;
+                of_base.hooks.remove(at);
+                Ok(json!({}))
+            }
+            Wanted::Toggle { id, enable } => {
+                let at = find(*id, &of_base.hooks)?;
+                of_base.hooks[at].notifies = *enable;
+                Ok(json!({}))
+            }
+            Wanted::Refresh(id) => {
+                let at = find(*id, &of_base.hooks)?;
+                let hook = &mut of_base.hooks[at];
+                if hook.is_enabled(now) {
+                    hook.expires = now + LIFE;
+                }
+                Ok(json!({"expirationTime": date::iso(hook.expires)}))
+            }
+            Wanted::Payloads { id, cursor, limit } => {
+                let at = find(*id, &of_base.hooks)?;
+                let hook = &mut of_base.hooks[at];
+                if !hook.specification.scopes().all(&has) {
+                    return Err(AirtableError::not_found_or_not_allowed());
+                }
+                if hook.is_enabled(now) {
+                    hook.expires = now + LIFE;
+                }
+                let skipped = cursor.saturating_sub(hook.first) as usize;
+                let page: Vec<_> = hook.payloads.iter().skip(skipped).take(*limit as usize).collect();
+                let start = (*cursor).max(hook.first);
+                let next = if page.is_empty() { *cursor } else { start + page.len() as u64 };
+                let payloads: Vec<_> = page.into_iter().map(|(_, payload)| payload.clone()).collect();
+                Ok(json!({"payloads": payloads, "cursor": next, "mightHaveMore": next < hook.next_number()}))
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Webhooks and their payloads.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::support::{BASE, FULL, THINGS, TestApp, id, rec, seed};
+
+async fn begin() -> (TestApp, String) {
+    let mut seed = seed();
+    let scopes = json!([
+        "data.records:read",
+        "data.records:write",
+        "schema.bases:read",
+        "schema.bases:write",
+        "webhook:manage"
+    ]);
+    seed["tokens"][0]["scopes"] = scopes;
+    seed["tokens"].as_array_mut().unwrap().push(json!({
+        "token": "patHooksOnly", "bases": "*", "scopes": ["webhook:manage"], "user": "usrAda00000000001",
+    }));
+    (TestApp::with_seed(&seed).await, format!("/v0/bases/{BASE}/webhooks"))
+}
+
+fn specification(filters: Value, includes: Value) -> Value {
+    json!({"specification": {"options": {"filters": filters, "includes": includes}}})
+}
+
+/// Creates a hook; the path of its payloads.
+async fn hook(app: &TestApp, hooks: &str, filters: Value, includes: Value) -> String {
+    let made = app.post(hooks, specification(filters, includes)).await.ok();
+    format!("{hooks}/{}/payloads", made["id"].as_str().unwrap())
+}
+
+async fn payloads(app: &TestApp, path: &str) -> Vec<Value> {
+    app.get(path).await.ok()["payloads"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_webhook_is_created_listed_toggled_refreshed_and_deleted() {
+    let (app, hooks) = begin().await;
+    let mut body = specification(json!({"dataTypes": ["tableData"]}), json!({}));
+    body["notificationUrl"] = "https://example.com/hook".into();
+    let made = app.post(&hooks, body.clone()).await.ok();
+    let keys: Vec<_> = made.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["id", "macSecretBase64", "expirationTime"]);
+    let one = format!("{hooks}/{}", made["id"].as_str().unwrap());
+    let listed = app.get(&hooks).await.ok();
+    assert_eq!(
+        listed["webhooks"],
+        json!([{
+            "id": made["id"], "areNotificationsEnabled": true, "cursorForNextPayload": 1, "isHookEnabled": true,
+            "lastSuccessfulNotificationTime": null, "notificationUrl": "https://example.com/hook",
+            "expirationTime": made["expirationTime"], "lastNotificationResult": null,
+            "specification": body["specification"],
+        }])
+    );
+    app.post(&format!("{one}/enableNotifications"), json!({"enable": false})).await.ok();
+    assert_eq!(app.get(&hooks).await.ok()["webhooks"][0]["areNotificationsEnabled"], false);
+    app.post(&format!("{one}/enableNotifications"), json!({})).await.refused(422, "INVALID_REQUEST_UNKNOWN");
+    let refreshed = app.call("POST", &format!("{one}/refresh"), None).await.ok();
+    assert!(refreshed["expirationTime"].as_str() >= made["expirationTime"].as_str());
+    app.delete(&one).await.ok();
+    app.delete(&one).await.refused(404, "MODEL_ID_NOT_FOUND");
+    assert_eq!(app.get(&hooks).await.ok(), json!({"webhooks": []}));
+}
+
+#[tokio::test]
+async fn records_that_are_created_changed_and_deleted_are_told_in_order() {
+    let (app, hooks) = begin().await;
+    let all =
+        hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), json!({"includePreviousCellValues": true}))
+            .await;
+    let things = format!("/v0/{BASE}/Things");
+    let record = app.create("Things", json!({"Name": "a", "Status": "Todo", "Others": [rec(1001)]})).await;
+    let one = format!("{things}/{record}");
+    app.patch(&one, json!({"fields": {"Number": 2, "Status": null}})).await.ok();
+    app.patch(&one, json!({"fields": {"Number": 2}})).await.ok(); // changes nothing
+    app.patch(&one, json!({"fields": {"Number": "x"}})).await.refused(422, "INVALID_VALUE_FOR_COLUMN");
+    app.delete(&one).await.ok();
+    let told = payloads(&app, &all).await;
+    assert_eq!(told.len(), 3);
+    for (number, payload) in told.iter().enumerate() {
+        assert_eq!(
+            (&payload["baseTransactionNumber"], &payload["payloadFormat"]),
+            (&json!(number + 1), &json!("v0"))
+        );
+        assert_eq!(
+            payload["actionMetadata"],
+            json!({"source": "publicApi", "sourceMetadata": {"user": {
+                "id": "usrAda00000000001", "email": "ada@example.com", "name": "Ada", "permissionLevel": "create",
+            }}})
+        );
+    }
+    let created = &told[0]["changedTablesById"][THINGS]["createdRecordsById"][&record];
+    let cells = &created["cellValuesByFieldId"];
+    assert_eq!(cells[id("fld", 1)], "a");
+    assert_eq!(cells[id("fld", 10)], json!({"id": id("sel", 1), "name": "Todo", "color": "blueLight2"}));
+    assert_eq!(cells[id("fld", 16)], json!([{"id": rec(1001), "name": "Other 1"}]));
+    assert_eq!(
+        cells[id("fld", 21)],
+        json!({"linkedRecordIds": [rec(1001)], "valuesByLinkedRecordId": {rec(1001): ["Other 1"]}})
+    );
+    let other = &told[0]["changedTablesById"]["tblOthers00000002"]["changedRecordsById"][rec(1001)];
+    assert_eq!(other["current"]["cellValuesByFieldId"][id("fld", 102)], json!([{"id": record, "name": "a"}]));
+    let changed = &told[1]["changedTablesById"][THINGS]["changedRecordsById"][&record];
+    let current = &changed["current"]["cellValuesByFieldId"];
+    assert_eq!(
+        (&current[id("fld", 4)], &current[id("fld", 20)], &current[id("fld", 10)]),
+        (&json!(2), &json!(4), &Value::Null)
+    );
+    assert!(current.get(id("fld", 10)).is_some() && current.get(id("fld", 1)).is_none());
+    assert_eq!(changed["previous"]["cellValuesByFieldId"][id("fld", 10)]["name"], "Todo");
+    assert_eq!(told[2]["changedTablesById"][THINGS]["destroyedRecordIds"], json!([record]));
+}
+
+#[tokio::test]
+async fn cursors_have_no_gaps_and_go_page_by_page_also_while_several_write() {
+    let (app, hooks) = begin().await;
+    let path = hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), json!({})).await;
+    let address = app.address;
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            tokio::spawn(async move {
+                let app = TestApp::at(address);
+                for n in 0..20 {
+                    app.create("Things", json!({"Name": format!("{writer} {n}")})).await;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let (mut cursor, mut numbers, mut sizes) = (1, Vec::new(), Vec::new());
+    loop {
+        let page = app.get(&format!("{path}?cursor={cursor}&limit=30")).await.ok();
+        let list = page["payloads"].as_array().unwrap();
+        sizes.push(list.len());
+        numbers.extend(list.iter().map(|payload| payload["baseTransactionNumber"].as_u64().unwrap()));
+        assert_eq!(page["cursor"].as_u64().unwrap(), cursor + list.len() as u64);
+        cursor = page["cursor"].as_u64().unwrap();
+        if page["mightHaveMore"] == false {
+            break;
+        }
+    }
+    assert_eq!(sizes, [30, 30, 20]);
+    assert_eq!(numbers, (1..=80).collect::<Vec<_>>());
+    let beyond = app.get(&format!("{path}?cursor={cursor}")).await.ok();
+    assert_eq!(beyond, json!({"payloads": [], "cursor": 81, "mightHaveMore": false}));
+    for bad in ["cursor=0", "cursor=x", "limit=51", "limit=0"] {
+        app.get(&format!("{path}?{bad}")).await.refused(422, "INVALID_REQUEST_UNKNOWN");
+    }
+}
+
+#[tokio::test]
+async fn filters_decide_what_is_told() {
+    let (app, hooks) = begin().await;
+    let data = |more: Value| {
+        let mut filters = json!({"dataTypes": ["tableData"]});
+        filters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        filters
+    };
+    let cases = [
+        (data(json!({})), 4),
+        (data(json!({"changeTypes": ["add"]})), 2),
+        (data(json!({"changeTypes": ["remove", "update"]})), 2),
+        (data(json!({"recordChangeScope": "tblOthers00000002"})), 1),
+        (data(json!({"fromSources": ["client", "automation"]})), 0),
+        (data(json!({"fromSources": ["publicApi"]})), 4),
+        (data(json!({"watchDataInFieldIds": [id("fld", 4)], "changeTypes": ["add", "update"]})), 1),
+        (json!({"dataTypes": ["tableFields"]}), 1),
+        (json!({"dataTypes": ["tableMetadata"]}), 1),
+        (json!({"dataTypes": ["tableData", "tableFields", "tableMetadata"]}), 6),
+    ];
+    let mut paths = Vec::new();
+    for (filters, count) in cases {
+        paths.push((hook(&app, &hooks, filters.clone(), json!({})).await, filters, count));
+    }
+    let refused = app.post(&hooks, specification(json!({"dataTypes": ["tableData"]}), json!({}))).await;
+    refused.refused(422, "TOO_MANY_WEBHOOKS_IN_BASE");
+    let record = app.create("Things", json!({"Name": "a"})).await;
+    app.create("tblOthers00000002", json!({"Name": "b"})).await;
+    let one = format!("/v0/{BASE}/Things/{record}");
+    app.patch(&one, json!({"fields": {"Number": 2, "Name": "b"}})).await.ok();
+    app.delete(&one).await.ok();
+    let tables = format!("/v0/meta/bases/{BASE}/tables");
+    app.post(&format!("{tables}/{THINGS}/fields"), json!({"name": "New", "type": "email"})).await.ok();
+    app.patch(&format!("{tables}/{THINGS}"), json!({"name": "Renamed"})).await.ok();
+    for (path, filters, count) in paths {
+        assert_eq!(payloads(&app, &path).await.len(), count, "{filters}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_tells_under_its_own_key_and_cells_that_are_asked_for_come_along() {
+    let (app, hooks) = begin().await;
+    let filters = json!({"dataTypes": ["tableData"], "recordChangeScope": "viwThings00000001", "changeTypes": ["update"]});
+    let path = hook(&app, &hooks, filters, json!({"includeCellValuesInFieldIds": [id("fld", 1)]})).await;
+    let record = app.create("Things", json!({"Name": "a"})).await;
+    app.patch(&format!("/v0/{BASE}/Things/{record}"), json!({"fields": {"Number": 1}})).await.ok();
+    let told = payloads(&app, &path).await;
+    let changed = &told[0]["changedTablesById"][THINGS]["changedViewsById"]["viwThings00000001"]["changedRecordsById"]
+        [&record];
+    assert_eq!(changed["unchanged"]["cellValuesByFieldId"], json!({id("fld", 1): "a"}));
+    let keys: BTreeSet<_> = changed.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(["current", "unchanged"]));
+}
+
+#[tokio::test]
+async fn fields_and_tables_are_told_by_their_shapes() {
+    let (app, hooks) = begin().await;
+    let types = json!({"dataTypes": ["tableFields", "tableMetadata"]});
+    let path = hook(&app, &hooks, types, json!({"includePreviousFieldDefinitions": true})).await;
+    let tables = format!("/v0/meta/bases/{BASE}/tables");
+    let field =
+        app.post(&format!("{tables}/{THINGS}/fields"), json!({"name": "New", "type": "email"})).await.ok();
+    let field = field["id"].as_str().unwrap();
+    app.patch(&format!("{tables}/{THINGS}/fields/{field}"), json!({"name": "Newer"})).await.ok();
+    app.patch(&format!("{tables}/{THINGS}"), json!({"name": "Renamed"})).await.ok();
+    let made = app.post(&tables, json!({"name": "T", "fields": [{"name": "F", "type": "email"}]})).await.ok();
+    let told = payloads(&app, &path).await;
+    let table = |n: usize| &told[n]["changedTablesById"][THINGS];
+    assert_eq!(table(0), &json!({"createdFieldsById": {field: {"name": "New", "type": "email"}}}));
+    assert_eq!(
+        table(1),
+        &json!({"changedFieldsById": {field: {
+            "current": {"name": "Newer", "type": "email"}, "previous": {"name": "New", "type": "email"},
+        }}})
+    );
+    assert_eq!(table(2)["changedMetadata"]["current"]["name"], "Renamed");
+    assert_eq!(table(2)["changedMetadata"]["previous"]["name"], "Things");
+    let created = &told[3]["createdTablesById"][made["id"].as_str().unwrap()];
+    assert_eq!(created["metadata"], json!({"name": "T", "description": null}));
+    assert_eq!(
+        created["fieldsById"][made["primaryFieldId"].as_str().unwrap()],
+        json!({"name": "F", "type": "email"})
+    );
+}
+
+#[tokio::test]
+async fn a_specification_that_makes_no_sense_is_refused() {
+    let (app, hooks) = begin().await;
+    for filters in [
+        json!({}),
+        json!({"dataTypes": []}),
+        json!({"dataTypes": ["records"]}),
+        json!({"dataTypes": ["tableData"], "more": 1}),
+        json!({"dataTypes": ["tableData"], "recordChangeScope": "tblNowhere0000001"}),
+        json!({"dataTypes": ["tableData"], "recordChangeScope": "Things"}),
+        json!({"dataTypes": ["tableData"], "changeTypes": ["change"]}),
+        json!({"dataTypes": ["tableData"], "watchDataInFieldIds": ["fldNowhere0000001"]}),
+    ] {
+        app.post(&hooks, specification(filters, json!({}))).await.refused(422, "INVALID_REQUEST_UNKNOWN");
+    }
+    app.post(&hooks, json!({})).await.refused(422, "INVALID_REQUEST_UNKNOWN");
+    let mut body = specification(json!({"dataTypes": ["tableData"]}), json!({}));
+    body["notificationUrl"] = "ftp://example.com".into();
+    app.post(&hooks, body).await.refused(422, "INVALID_REQUEST_UNKNOWN");
+}
+
+#[tokio::test]
+async fn webhooks_need_their_scope_those_of_the_data_and_the_role_of_a_creator() {
+    let (app, hooks) = begin().await;
+    let body = specification(json!({"dataTypes": ["tableData"]}), json!({}));
+    let path = hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), json!({})).await;
+    for (token, method, target, body) in [
+        ("patReadOnly", "GET", hooks.clone(), None),
+        ("patHooksOnly", "POST", hooks.clone(), Some(body.clone())),
+        ("patHooksOnly", "GET", path, None),
+    ] {
+        let answer = app.call_as(token, method, &target, body).await;
+        answer.refused(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND");
+    }
+    assert_eq!(app.call_as("patHooksOnly", "GET", &hooks, None).await.status, 200);
+    let edit = "/v0/bases/appEdit0000000003/webhooks";
+    app.call_as(FULL, "POST", edit, Some(body)).await.refused(403, "INVALID_PERMISSIONS");
+    assert_eq!(app.get(edit).await.ok(), json!({"webhooks": []}));
+}
