@@ -204,13 +204,14 @@ struct RuntimeClient {
 impl CollectorClient for RuntimeClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        let sent = self.runtime.spawn(async move {
+        let sent = async move {
             let answered = client.request(request.map(full)).await?;
             let (head, body) = answered.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
-        });
-        tokio::time::timeout(EXPORT_TIMEOUT, sent).await??
+        };
+        // The clock is the runtime's, too: on the exporter's thread there is none, and its end would end all exports.
+        self.runtime.spawn(async move { tokio::time::timeout(EXPORT_TIMEOUT, sent).await? }).await?
     }
 }
 

@@ -232,8 +232,9 @@ fn a_collector_gets_the_span_that_the_log_names_as_a_child_of_the_callers() {
         "GET /hello?secret=hunter2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: 00-{trace}-{parent}-01\r\n\r\n"
     )));
     hello.signal("TERM");
-    let (code, out, _) = hello.end();
-    assert_eq!(code, Some(0));
+    let (code, out, err) = hello.end();
+    assert_eq!((code, err.as_str()), (Some(0), ""), "nothing panics");
+    assert!(!out.contains("could not be sent"), "{out}");
     let line: Value = out.lines().find(|line| line.contains("GET /hello")).unwrap().parse().unwrap();
     assert_eq!(line["trace_id"], trace);
     assert!(line.get("otel.kind").is_none(), "{line}");
