@@ -241,6 +241,27 @@ def test_long_addresses_are_refused(wire: Wire) -> None:
     assert cells(wire.good("POST", LIST_RECORDS, {"filterByFormula": formula})["records"], "Weight") == [3]
 
 
+def test_what_the_body_of_a_listing_does_not_know(wire: Wire) -> None:
+    """Section 5.2: the old `limit`, a null for an offset, numbers as text."""
+    for body in ({"limit": 4}, {"offset": None}, {"pageSize": "2"}, []):
+        wire.refused(422, INVALID_PARAMETERS, "POST", LIST_RECORDS, body)
+
+
+def test_zones_have_their_own_spelling(wire: Wire) -> None:
+    """Section 5.2: IANA names, `utc` in small letters, `client`."""
+    path = f"{CRATES_PATH}?cellFormat=string&userLocale=en&maxRecords=1&timeZone="
+    for zone in ("utc", "client", "America/Argentina/Buenos_Aires"):
+        wire.good("GET", path + zone)
+    for zone in ("UTC", "Mars/Base", ""):
+        assert wire.ask("GET", path + zone).status_code == 422, zone
+
+
+def test_an_offset_belongs_to_its_table(wire: Wire) -> None:
+    """Section 5.2: it names a record that another table does not have."""
+    offset = quote(wire.good("GET", f"{CRATES_PATH}?pageSize=2")["offset"], safe="")
+    assert wire.ask("GET", f"{BERTHS_PATH}?offset={offset}").status_code == 422
+
+
 def test_comment_counts_only_when_asked(wire: Wire) -> None:
     """Section 5.1: absent or 0 where there are none."""
     assert all("commentCount" not in record for record in wire.crates("maxRecords=3"))

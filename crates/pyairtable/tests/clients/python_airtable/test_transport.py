@@ -146,3 +146,9 @@ def test_whoami_needs_no_scope_and_tells_the_mail_with_its_scope_only(wire: Wire
     """Section 10."""
     assert wire.good("GET", "/v0/meta/whoami", key=NOTHING) == {"id": ADA}
     assert wire.good("GET", "/v0/meta/whoami") == {"id": ADA, "email": "ada@harbour.test"}
+
+
+def test_every_answer_says_that_it_is_emulated(wire: Wire) -> None:
+    """So that nobody takes made-up data for real: refusals too, and through the gateway."""
+    for path, key in ((BERTHS_PATH, FULL), (f"{BERTHS_PATH}?pageSize=0", FULL), (BERTHS_PATH, "patWrong.wrong"), (f"/v0/{HARBOUR}/x/y", FULL)):
+        assert wire.ask("GET", path, key=key).headers["x-pyairtable-emulated"] == "true", path
