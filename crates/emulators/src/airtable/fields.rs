@@ -64,8 +64,6 @@ pub(crate) enum Fault {
     BadAttachment,
     /// A primary field that typecast would have to fill and cannot.
     NotPermittedToCreate { table_name: String, table_id: String },
-    /// The emulator cannot do that yet.
-    NotBuilt(&'static str),
 }
 
 impl Fault {
@@ -80,7 +78,6 @@ impl Fault {
             Self::NotPermittedToCreate { table_name, table_id } => {
                 AirtableError::not_permitted_to_create(&table_name, table_id)
             }
-            Self::NotBuilt(what) => AirtableError::not_built(what),
         }
     }
 }

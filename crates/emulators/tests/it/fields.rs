@@ -233,9 +233,24 @@ async fn times_of_change_follow_edits() {
 }
 
 #[tokio::test]
-async fn attaching_by_url_is_not_built_and_says_so() {
+async fn a_file_is_attached_by_its_url_and_kept_by_its_id() {
     let app = TestApp::spawn().await;
-    let body = json!({"fields": {"Files": [{"url": "https://example.com/a.png"}]}});
-    let message = app.post(&format!("/v0/{BASE}/Things"), body).await.refused(501, "EMULATOR_NOT_BUILT");
-    assert!(message.contains("attaching a file by its url"), "{message}");
+    let record = app.create("Things", json!({"Files": [{"url": "https://example.com/a.png"}]})).await;
+    let first = app.cells("Things", &record).await["Files"][0].clone();
+    assert!(first["id"].as_str().unwrap().starts_with("att"));
+    assert_eq!((&first["url"], &first["filename"]), (&json!("https://example.com/a.png"), &json!("a.png")));
+    assert_eq!(first.as_object().unwrap().len(), 3, "not fetched: no size, type or thumbnails");
+    // The list replaces the cell: what stays is named by its id, as whole as it was read.
+    let second = json!({"url": "http://example.com/b?c", "filename": "c.txt"});
+    let one = format!("/v0/{BASE}/Things/{record}");
+    app.patch(&one, json!({"fields": {"Files": [first, second]}})).await.ok();
+    let files = app.cells("Things", &record).await["Files"].clone();
+    assert_eq!((&files[0], &files[1]["filename"]), (&first, &json!("c.txt")));
+    assert_ne!(files[1]["id"], first["id"]);
+    app.patch(&one, json!({"fields": {"Files": [{"id": files[1]["id"]}]}})).await.ok();
+    assert_eq!(app.cells("Things", &record).await["Files"], json!([files[1]]));
+    // Another record's file is attached by its URL, not by its id.
+    let copied =
+        app.post(&format!("/v0/{BASE}/Things"), json!({"fields": {"Files": [{"id": first["id"]}]}})).await;
+    copied.refused(422, "INVALID_ATTACHMENT_OBJECT");
 }
