@@ -10,6 +10,7 @@ mod computed;
 mod config;
 mod emulator;
 mod errors;
+mod faults;
 mod fields;
 mod ids;
 mod kept;

@@ -1,4 +1,4 @@
-//! The emulator's own API under `/__emulator`: counters, the request log, limits, reset. For this machine only.
+//! The emulator's own API under `/__emulator`: counters, the request log, limits, faults, reset. For this machine only.
 
 use std::net::SocketAddr;
 
@@ -15,6 +15,7 @@ use service_kit::{ApiError, ErrorCode};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::emulator::{Emulator, lock};
+use super::faults::Faults;
 use super::fields::number;
 use super::limits::{Counters, Limits};
 
@@ -26,6 +27,7 @@ pub(super) fn router(emulator: Emulator) -> Router<Emulator> {
         .route("/counters", get(read_counters))
         .route("/requests", get(list_requests))
         .route("/limits", get(read_limits).put(change_limits))
+        .route("/faults", get(read_faults).put(change_faults))
         .route("/reset", post(reset))
         .fallback(async || ApiError::new(ErrorCode::NoSuchRoute, "the emulator has no such route of its own"))
         .layer(from_fn(only_from_here))
@@ -34,7 +36,15 @@ pub(super) fn router(emulator: Emulator) -> Router<Emulator> {
 
 pub(super) fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(read_counters, list_requests, read_limits, change_limits, reset))]
+    #[openapi(paths(
+        read_counters,
+        list_requests,
+        read_limits,
+        change_limits,
+        read_faults,
+        change_faults,
+        reset
+    ))]
     struct Document;
     Document::openapi()
 }
@@ -182,6 +192,25 @@ async fn change_limits(State(emulator): State<Emulator>, body: Bytes) -> Result<
     Ok(Json(limits.into()))
 }
 
+/// The faults in force
+#[utoipa::path(get, path = "/__emulator/faults", tag = "emulator", responses((status = 200, body = Faults)))]
+async fn read_faults(State(emulator): State<Emulator>) -> Json<Faults> {
+    Json(*lock(&emulator.shared.faults))
+}
+
+/// Replaces the faults; what is left out is no fault. A reset ends them all
+#[utoipa::path(put, path = "/__emulator/faults", tag = "emulator", request_body = Faults, responses(
+    (status = 200, body = Faults), (status = 422, description = "Not such faults")
+))]
+async fn change_faults(State(emulator): State<Emulator>, body: Bytes) -> Result<Json<Faults>, ApiError> {
+    let faults: Faults = object(&body)?;
+    if let Some(problem) = faults.problem() {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, problem));
+    }
+    *lock(&emulator.shared.faults) = faults;
+    Ok(Json(faults))
+}
+
 /// What to reset beside the counters
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -191,7 +220,7 @@ struct ResetBody {
     data: bool,
 }
 
-/// Forgets counters, rate windows, penalties and the request log; with `{"data":true}` also every change to the bases
+/// Forgets counters, rate windows, penalties and the request log, and ends faults; with `{"data":true}` also every change to the bases
 #[utoipa::path(post, path = "/__emulator/reset", tag = "emulator", request_body = ResetBody, responses(
     (status = 200, description = "Done"), (status = 422, description = "Not such a body")
 ))]

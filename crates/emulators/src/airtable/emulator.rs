@@ -20,6 +20,7 @@ use super::access::{Grant, Reach, Role, Scope, Tokens, Users};
 use super::bases::{Bases, Kept};
 use super::computed::Eval;
 use super::errors::{AirtableError, json_response};
+use super::faults::{self, Before, Faults};
 use super::ids::{BaseId, RecordId};
 use super::kept::{Keeper, KeptError, Pending};
 use super::limits::{Counters, Limiter, Limits};
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) users: Users,
     tokens: Tokens,
     limits: Mutex<Limits>,
+    pub(super) faults: Mutex<Faults>,
     pub(super) limiter: Mutex<Limiter>,
     pub(super) log: Arc<Mutex<RequestLog>>,
     pub(super) listings: Listings,
@@ -82,6 +84,7 @@ impl Emulator {
             users: seed.users,
             tokens: seed.tokens,
             limits: Mutex::new(seed.limits),
+            faults: Mutex::default(),
             limiter: Mutex::default(),
             log: Arc::default(),
             listings: Listings::default(),
@@ -127,8 +130,9 @@ impl Emulator {
         pending
     }
 
-    /// Forgets counters, windows, penalties and the request log.
+    /// Forgets counters, windows, penalties and the request log, and ends all faults.
     pub fn reset_counters(&self) {
+        *lock(&self.shared.faults) = Faults::default();
         lock(&self.shared.limiter).reset();
         lock(&self.shared.log).reset();
     }
@@ -160,16 +164,22 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     let (parts, body) = request.into_parts();
     let route = Route::parse(&parts.method, parts.uri.path());
     let label = RouteLabel(route.as_ref().map_or("(none)", Route::label).into());
-    let answer = match route {
-        Ok(route) => emulator.shared.call(route, parts, body, arrived).await,
-        Err(error) => Err(error),
+    let faults = *lock(&emulator.shared.faults);
+    let answer = match (faults.before().await, route) {
+        (Before::Cut, _) => return faults::cut_off(),
+        (Before::Refuse(error), _) | (Before::Nothing, Err(error)) => Err(error),
+        (Before::Nothing, Ok(route)) => emulator.shared.call(route, parts, body, arrived).await,
     };
     let mut response = match answer {
         Ok(value) => json_response(StatusCode::OK, value.to_string()),
         Err(error) => error.into_response(),
     };
-    entry.answered(response.status().as_u16());
     response.extensions_mut().insert(label);
+    let status = response.status().as_u16();
+    let (response, is_lost) = faults.after(response).await;
+    if !is_lost {
+        entry.answered(status);
+    }
     response
 }
 

@@ -275,6 +275,11 @@ impl AirtableError {
         Self::object(StatusCode::SERVICE_UNAVAILABLE, "RETRIABLE_ERROR", message)
     }
 
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     /// The change was made, but could not be kept: whether it lasts is unknown, as after Airtable's own 500.
     pub(crate) fn server_error() -> Self {
         Self::object(

@@ -7,6 +7,7 @@
 mod access;
 mod comments;
 mod errors;
+mod faults;
 mod fields;
 mod gemini;
 mod kept;
