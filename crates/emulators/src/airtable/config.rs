@@ -29,6 +29,8 @@ pub struct Config {
     pub token: Option<Secret>,
     /// `--data`, else `AIRTABLE_EMULATOR_DATA`: the file that keeps the bases; without it, memory.
     pub data: Option<PathBuf>,
+    /// `--webhook-pings`
+    pub webhook_pings: bool,
     /// `--seed`, else the sample; its limits are already those that were asked for.
     pub seed: Seed,
     pub logs: LogSettings,
@@ -46,6 +48,9 @@ pub struct Options {
     /// Keep the bases in this SQLite file, made from the seed at first [default: AIRTABLE_EMULATOR_DATA, else in memory]
     #[arg(long, global = true, value_name = "FILE")]
     pub data: Option<PathBuf>,
+    /// Ping webhooks whose URL leads to this machine
+    #[arg(long, global = true)]
+    pub webhook_pings: bool,
     #[command(flatten)]
     pub limits: LimitOptions,
 }
@@ -102,6 +107,7 @@ impl Config {
             listen: options.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
             data: options.data.clone().or(data),
+            webhook_pings: options.webhook_pings,
             token,
             seed: seed.with_limits(limits),
             logs: logs?,
@@ -124,6 +130,7 @@ impl Config {
             Some(file) => Emulator::kept(seed, file).await.map_err(io::Error::other)?,
             None => Emulator::new(seed),
         };
+        emulator.ping_webhooks(self.webhook_pings);
         Ok((emulator, token))
     }
 }
@@ -216,6 +223,7 @@ mod tests {
             listen: DEFAULT_LISTEN,
             data_dir: dir.path().to_owned(),
             data: None,
+            webhook_pings: false,
             token: None,
             seed: Seed::empty(),
             logs: LogSettings::read(&mut Reader::new(&|_: &str| None)).unwrap(),

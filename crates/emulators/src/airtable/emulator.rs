@@ -4,6 +4,7 @@
 //! base and table, role, fields and values.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     pub(super) listings: Listings,
     /// Locked after a base, never before one.
     webhooks: Mutex<Webhooks>,
+    /// Whether webhooks of this machine are pinged.
+    pings: AtomicBool,
     /// Where changes are kept; `None`: in memory only.
     keeper: Option<Keeper>,
 }
@@ -89,6 +92,7 @@ impl Emulator {
             log: Arc::default(),
             listings: Listings::default(),
             webhooks: Mutex::default(),
+            pings: AtomicBool::new(false),
             keeper,
         };
         Self { shared: Arc::new(shared) }
@@ -115,6 +119,11 @@ impl Emulator {
     /// Changes the limits; windows and penalties that have begun go on.
     pub fn set_limits(&self, limits: Limits) {
         *lock(&self.shared.limits) = limits;
+    }
+
+    /// Whether webhooks are pinged from now on, those whose URL leads to this machine; at first none is.
+    pub fn ping_webhooks(&self, wanted: bool) {
+        self.shared.pings.store(wanted, Ordering::Relaxed);
     }
 
     /// Makes all bases what they were at the start of the process.
@@ -277,7 +286,13 @@ impl Shared {
     }
 
     /// Locks the base, and waits for that.
-    fn records(&self, base: BaseId, table: &str, call: &Call, grant: &Grant) -> Result<Value, AirtableError> {
+    fn records(
+        self: &Arc<Self>,
+        base: BaseId,
+        table: &str,
+        call: &Call,
+        grant: &Grant,
+    ) -> Result<Value, AirtableError> {
         let now = Timestamp::now();
         match call {
             Call::Read(wanted) => {
@@ -305,7 +320,7 @@ impl Shared {
 
     /// As [`Self::records`], for the structure of a base.
     fn structure(
-        &self,
+        self: &Arc<Self>,
         id: BaseId,
         wanted: &structure::Wanted,
         grant: &Grant,
@@ -348,10 +363,14 @@ impl Shared {
         lock(&self.webhooks).watch(base.id).then(|| base.clone())
     }
 
-    fn tell_webhooks(&self, before: Option<&Base>, after: &Base, grant: &Grant, now: Timestamp) {
+    fn tell_webhooks(self: &Arc<Self>, before: Option<&Base>, after: &Base, grant: &Grant, now: Timestamp) {
         if let Some(before) = before {
             let transaction = Transaction { before, after, users: &self.users, user: grant.user, now };
-            lock(&self.webhooks).tell(&transaction);
+            let pings = lock(&self.webhooks).tell(&transaction);
+            for ping in pings.into_iter().filter(|_| self.pings.load(Ordering::Relaxed)) {
+                let shared = Arc::clone(self);
+                tokio::spawn(ping.send(move |ping, result| lock(&shared.webhooks).note(ping, result)));
+            }
         }
     }
 

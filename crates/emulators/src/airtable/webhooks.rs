@@ -4,6 +4,7 @@
 //! the hook's next number: cursors have no gaps.
 
 mod changes;
+mod ping;
 mod specification;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::changes::Transaction;
+pub(crate) use self::ping::Ping;
 use self::specification::Specification;
 use super::access::Scope;
 use super::errors::AirtableError;
@@ -77,12 +79,15 @@ impl Wanted {
 /// A webhook. Times are milliseconds since 1970.
 struct Hook {
     id: WebhookId,
+    secret: [u8; 32],
     notification_url: Option<String>,
     notifies: bool,
     /// `false` for good: what it watched is gone.
     works: bool,
     expires: i64,
     specification: Specification,
+    last_success: Option<String>,
+    last_result: Value,
     payloads: VecDeque<(i64, Value)>,
     /// The number of the first payload that is still kept.
     first: u64,
@@ -113,10 +118,10 @@ impl Hook {
             "areNotificationsEnabled": self.notifies,
             "cursorForNextPayload": self.next_number(),
             "isHookEnabled": self.is_enabled(now),
-            "lastSuccessfulNotificationTime": null,
+            "lastSuccessfulNotificationTime": self.last_success,
             "notificationUrl": self.notification_url,
             "expirationTime": date::iso(self.expires),
-            "lastNotificationResult": null,
+            "lastNotificationResult": self.last_result,
             "specification": {"options": self.specification.json},
         })
     }
@@ -142,13 +147,14 @@ impl Webhooks {
         self.0.clear();
     }
 
-    /// Tells the hooks of a base what a write has changed in it.
-    pub(crate) fn tell(&mut self, transaction: &Transaction<'_>) {
-        let Some(of_base) = self.0.get_mut(&transaction.after.id) else { return };
+    /// Tells the hooks of a base what a write has changed in it; gives those that want to be pinged.
+    pub(crate) fn tell(&mut self, transaction: &Transaction<'_>) -> Vec<Ping> {
+        let mut pings = Vec::new();
+        let Some(of_base) = self.0.get_mut(&transaction.after.id) else { return pings };
         let now = transaction.now.as_millisecond();
         let changes = transaction.changes();
         if changes.is_empty() {
-            return;
+            return pings;
         }
         of_base.transactions += 1;
         for hook in of_base.hooks.iter_mut().filter(|hook| hook.is_enabled(now)) {
@@ -168,7 +174,25 @@ impl Webhooks {
             let mut payload = transaction.envelope(of_base.transactions);
             payload.extend(told);
             hook.push(now, Value::Object(payload));
+            if let Some(url) = hook.notification_url.clone().filter(|_| hook.notifies) {
+                pings.push(Ping { base: transaction.after.id, hook: hook.id, url, secret: hook.secret });
+            }
         }
+        pings
+    }
+
+    /// Notes what became of a ping. After the last attempt that failed, the hook is not pinged any more.
+    pub(crate) fn note(&mut self, ping: &Ping, result: Value) {
+        let hooks = self.0.get_mut(&ping.base).map(|of_base| &mut of_base.hooks);
+        let Some(hook) = hooks.and_then(|hooks| hooks.iter_mut().find(|hook| hook.id == ping.hook)) else {
+            return;
+        };
+        if result["success"] == true {
+            hook.last_success = result["completionTimestamp"].as_str().map(str::to_owned);
+        } else if result["willBeRetried"] == false {
+            hook.notifies = false;
+        }
+        hook.last_result = result;
     }
 
     /// Does what is wanted; `has` says which scopes the caller has.
@@ -201,6 +225,9 @@ impl Webhooks {
                 let secret: [u8; 32] = rand::random();
                 let hook = Hook {
                     id: WebhookId::mint(),
+                    secret,
+                    last_success: None,
+                    last_result: Value::Null,
                     notifies: notification_url.is_some(),
                     notification_url,
                     works: true,

@@ -44,6 +44,7 @@ impl TestApp {
     pub(crate) async fn with_seed(seed: &Value) -> Self {
         let seed = Seed::from_json(seed.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}"));
         let emulator = Emulator::new(seed);
+        emulator.ping_webhooks(true);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::manual();

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::support::{BASE, FULL, THINGS, TestApp, id, rec, seed};
 
@@ -276,4 +282,44 @@ async fn webhooks_need_their_scope_those_of_the_data_and_the_role_of_a_creator()
     let edit = "/v0/bases/appEdit0000000003/webhooks";
     app.call_as(FULL, "POST", edit, Some(body)).await.refused(403, "INVALID_PERMISSIONS");
     assert_eq!(app.get(edit).await.ok(), json!({"webhooks": []}));
+}
+
+#[tokio::test]
+async fn a_hook_on_this_machine_is_pinged_with_a_mac_and_shows_the_result() {
+    let (app, hooks) = begin().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut body = specification(json!({"dataTypes": ["tableData"]}), json!({}));
+    body["notificationUrl"] = format!("http://{}/told?x=1", listener.local_addr().unwrap()).into();
+    let made = app.post(&hooks, body).await.ok();
+    app.create("Things", json!({"Name": "a"})).await;
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut text = String::new();
+    while !text.ends_with("}") {
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).await.unwrap();
+        assert!(count > 0, "it ended early: {text}");
+        text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    let (head, sent) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /told?x=1 HTTP/1.1\r\n"), "{head}");
+    let secret = STANDARD.decode(made["macSecretBase64"].as_str().unwrap()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
+    mac.update(sent.as_bytes());
+    let mac: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(head.contains(&format!("X-Airtable-Content-MAC: hmac-sha256={mac}\r\n")), "{head}");
+    let sent: Value = serde_json::from_str(sent).unwrap();
+    assert_eq!((&sent["base"], &sent["webhook"]), (&json!({"id": BASE}), &json!({"id": made["id"]})));
+    let shown = async {
+        loop {
+            let listed = app.get(&hooks).await.ok();
+            let result = listed["webhooks"][0]["lastNotificationResult"].clone();
+            if !result.is_null() {
+                break result;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let result = tokio::time::timeout(std::time::Duration::from_secs(10), shown).await.unwrap();
+    assert_eq!((&result["success"], &result["retryNumber"]), (&json!(true), &json!(0)));
 }

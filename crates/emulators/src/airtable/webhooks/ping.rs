@@ -1,0 +1,122 @@
+//! Notification pings: that there is something new, and not what. They go to this machine only.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use airtable_formula::Timestamp;
+use hmac::{Hmac, Mac as _};
+use http::Uri;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::airtable::fields::date;
+use crate::airtable::ids::{BaseId, WebhookId};
+
+/// How long a receiver may take. Source: <https://airtable.com/developers/web/api/webhooks-overview>.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Attempts after the first, ten seconds after it, then twice as long each time.
+const RETRIES: u32 = 13;
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+
+/// One hook that has to be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Ping {
+    pub(crate) base: BaseId,
+    pub(crate) hook: WebhookId,
+    pub(crate) url: String,
+    pub(crate) secret: [u8; 32],
+}
+
+impl Ping {
+    /// Sends it, again and again until it is taken; `note` gets what the hook shows as its last result.
+    pub(crate) async fn send(self, note: impl Fn(&Ping, Value)) {
+        for retry in 0..=RETRIES {
+            let started = Instant::now();
+            let sent = tokio::time::timeout(PATIENCE, self.attempt()).await;
+            let problem = match sent {
+                Ok(Ok(200 | 204)) => None,
+                Ok(Ok(status)) => Some(format!("The receiver answered {status}")),
+                Ok(Err(problem)) => Some(problem),
+                Err(_) => Some("The receiver did not answer in time".to_owned()),
+            };
+            let mut result = json!({
+                "success": problem.is_none(),
+                "completionTimestamp": date::iso(Timestamp::now().as_millisecond()),
+                "durationMs": started.elapsed().as_millis() as u64,
+                "retryNumber": retry,
+            });
+            let Some(problem) = problem else { return note(&self, result) };
+            result["error"] = json!({"message": problem});
+            result["willBeRetried"] = (retry < RETRIES).into();
+            note(&self, result);
+            if retry < RETRIES {
+                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(retry)).await;
+            }
+        }
+    }
+
+    /// The status of the answer.
+    async fn attempt(&self) -> Result<u16, String> {
+        let (address, host, target) = receiver(&self.url).ok_or("The URL is not http on this machine")?;
+        let body = json!({
+            "base": {"id": self.base.to_string()},
+            "webhook": {"id": self.hook.to_string()},
+            "timestamp": date::iso(Timestamp::now().as_millisecond()),
+        })
+        .to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).map_err(|error| error.to_string())?;
+        mac.update(body.as_bytes());
+        let mac: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+             X-Airtable-Content-MAC: hmac-sha256={mac}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let exchange = async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut head = [0; 12]; // "HTTP/1.1 200"
+            stream.read_exact(&mut head).await?;
+            Ok::<_, std::io::Error>(head)
+        };
+        let head = exchange.await.map_err(|error| error.to_string())?;
+        let status = std::str::from_utf8(&head[9..]).ok().and_then(|status| status.parse().ok());
+        status.ok_or_else(|| "The answer was not HTTP".to_owned())
+    }
+}
+
+/// Where a URL leads, its host for the request, and its path and query; `None` if that is not this machine.
+fn receiver(url: &str) -> Option<(SocketAddr, String, String)> {
+    let uri: Uri = url.parse().ok()?;
+    if uri.scheme_str() != Some("http") {
+        return None;
+    }
+    let host = uri.host()?;
+    let ip = match host {
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        host => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok()?,
+    };
+    let address = SocketAddr::new(ip, uri.port_u16().unwrap_or(80));
+    let target = uri.path_and_query().map_or("/".to_owned(), ToString::to_string);
+    ip.is_loopback().then(|| (address, uri.authority().map_or(host.to_owned(), ToString::to_string), target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_go_to_this_machine_only() {
+        for url in ["http://127.0.0.1:1/a?b", "http://localhost:1", "http://[::1]:1/"] {
+            assert!(receiver(url).is_some(), "{url}");
+        }
+        for url in
+            ["https://127.0.0.1/", "http://10.0.0.1/", "http://example.com/", "http://127.0.0.1.example.com/"]
+        {
+            assert!(receiver(url).is_none(), "{url}");
+        }
+    }
+}
