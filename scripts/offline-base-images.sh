@@ -102,14 +102,16 @@ recipe_of() { "$DOCKER" image inspect --format '{{index .Config.Labels "pyairtab
 
 digest() { sha256sum | cut -c1-16; }
 
-mirrors() { # lines for sources.list: what apt uses here, else Debian's own
+mirrors() { # lines for sources.list: DEBIAN_MIRROR, else what apt uses here
   local lines=""
-  if have apt-get; then
+  if [ -n "${DEBIAN_MIRROR:-}" ]; then
+    lines="deb $DEBIAN_MIRROR $suite main"
+  elif have apt-get; then
     # shellcheck disable=SC2016 # the format is apt's
     lines=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 2>/dev/null |
       awk -v suite=$suite '$2 == suite || $2 == suite "-updates" || $2 == suite "-security" {print "deb", $1, $2, "main"}' | sort -u)
   fi
-  grep -q " $suite main" <<<"$lines" || lines="deb http://deb.debian.org/debian $suite main"
+  grep -q " $suite main" <<<"$lines" || die "apt has no source for Debian's $suite here: set DEBIAN_MIRROR to a mirror of Debian"
   printf '%s\n' "$lines"
 }
 

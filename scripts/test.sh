@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all_parts=(lint delivery build rust python openai mcp npm)
+all_parts=(lint delivery scripts build rust python openai mcp npm containers)
 if [ "$*" = list ]; then
   printf '%s\n' "${all_parts[@]}"
   exit
@@ -202,7 +202,7 @@ use_engine() {
 # Both generations of compose where both can be had. The engine's users have the plugin; Debian 12 has the old program
 # only, and the next Debian's package of the new one runs on it.
 use_composes() {
-  local dir="$cache/compose" plugin
+  local dir="$cache/compose" plugin mirror
   OTHER_COMPOSE=
   case "$($COMPOSE version --short 2>/dev/null)" in
     1.*) ;;
@@ -215,9 +215,12 @@ use_composes() {
   plugin="$dir/usr/libexec/docker/cli-plugins/docker-compose"
   if [ ! -x "$plugin" ]; then
     say "fetching current compose (Debian's package)"
+    # shellcheck disable=SC2016 # the format is apt's
+    mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "Debian" && !/security/ {print $2; exit}')}
+    [ -n "$mirror" ] || die "apt has no source for Debian's packages here: set DEBIAN_MIRROR to a mirror of Debian"
     rm -rf "$dir"
     mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" >"$dir/sources.list"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$dir/sources.list"
     local apt=(-qq -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$dir/lists"
       -o "Dir::Cache=$dir/cache" -o Dir::State::status=/dev/null -o APT::Sandbox::User=root)
     apt-get "${apt[@]}" update

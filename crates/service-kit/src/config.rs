@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
                     Some(without_newline(text)).filter(|text| !text.is_empty())
                 }
                 Err(error) => {
-                    self.problem(name, format!("its file cannot be read: {error}"));
+                    self.problem(name, format!("its file{} cannot be read: {error}", place(&path)));
                     None
                 }
             },
@@ -151,7 +151,9 @@ impl<'a> Reader<'a> {
             Given::File(path) => match read_secret_file(path.as_ref(), loose) {
                 Ok((secret, text)) => (secret, text, Origin::File),
                 Err(error) => {
-                    self.problem(name, error.to_string());
+                    let told = error.to_string();
+                    let told = told.strip_prefix("the file").unwrap_or(&told);
+                    self.problem(name, format!("its file{}{told}", place(&path)));
                     return None;
                 }
             },
@@ -242,6 +244,12 @@ impl Display for ConfigError {
         }
         Ok(())
     }
+}
+
+/// Where a file is, to be said between words; nothing if it does not look like a path, since then it may be a secret in
+/// the wrong place.
+fn place(path: &str) -> String {
+    if path.starts_with(['/', '.']) { format!(" {path}") } else { String::new() }
 }
 
 fn without_newline(mut text: String) -> String {

@@ -59,13 +59,13 @@ struct Stamp {
 /// Why a secret's file cannot be used. Names no value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    #[error("its file cannot be read: {0}")]
+    #[error("the file cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("its file is empty")]
+    #[error("the file is empty")]
     Empty,
-    #[error("its file is larger than a secret can be")]
+    #[error("the file is larger than a secret can be")]
     TooLarge,
-    #[error("its file can be read by everyone (mode {mode:o}): take that right away (chmod o-rwx)")]
+    #[error("the file can be read by everyone (mode {mode:o}): take that right away (chmod o-rwx)")]
     Loose { mode: u32 },
 }
 

@@ -195,3 +195,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_not_there_is_named_unless_the_name_may_be_a_secret_in_the_wrong_place() {
+    for (path, shown) in [("/run/secrets/no-such", true), ("./no-such", true), ("hunter2", false)] {
+        let source = |name: &str| matches!(name, "TOKEN_FILE" | "PLAIN_FILE").then(|| path.to_owned());
+        let mut settings = Reader::new(&source);
+        settings.optional_secret("TOKEN");
+        settings.optional::<String>("PLAIN");
+        let error = settings.finish::<()>(None).unwrap_err().to_string();
+        assert_eq!(error.matches(path).count(), if shown { 2 } else { 0 }, "{error}");
+        assert_eq!(error.matches("cannot be read").count(), 2, "{error}");
+    }
+}
