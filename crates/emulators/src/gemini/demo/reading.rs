@@ -258,9 +258,10 @@ impl<'a> Reading<'a> {
             })
     }
 
-    /// The choices at this place, of all fields that have one there: field, choice, length. The longest only.
+    /// The choices at this place, of all fields that have one there: field, choice, length. The longest only, and those that
+    /// are written just so rather than those that differ by accents.
     pub(super) fn choices_at(&self, at: usize, of: Option<usize>) -> Vec<(usize, String, usize)> {
-        let mut found: Vec<(usize, String, usize, u32)> = Vec::new();
+        let mut found = Vec::new();
         for (index, field) in self.table.fields.iter().enumerate() {
             if !field.has_choices() || of.is_some_and(|of| of != index) {
                 continue;
@@ -272,13 +273,20 @@ impl<'a> Reading<'a> {
                 }
                 // Without its field, an everyday word is no choice unless it looks like one.
                 if of.is_some() || self.may_be_name(at, length) {
-                    found.push((index, choice.clone(), length, score));
+                    let is_exact = self.is_written(at, length, choice);
+                    found.push(((length, score, is_exact), index, choice.clone()));
                 }
             }
         }
-        let best = found.iter().map(|(_, _, length, score)| (*length, *score)).max().unwrap_or_default();
-        found.retain(|(_, _, length, score)| (*length, *score) == best);
-        found.into_iter().map(|(field, choice, length, _)| (field, choice, length)).collect()
+        let best = found.iter().map(|(rank, ..)| *rank).max().unwrap_or_default();
+        found.retain(|(rank, ..)| *rank == best);
+        found.into_iter().map(|((length, ..), field, choice)| (field, choice, length)).collect()
+    }
+
+    /// Whether these tokens are the name with all its accents, in any case.
+    fn is_written(&self, at: usize, length: usize, name: &str) -> bool {
+        let written = self.tokens[at..at + length].iter().map(|token| token.text.to_lowercase());
+        written.eq(name.to_lowercase().split_whitespace().map(str::to_owned))
     }
 
     /// A field for dates: the only one, or the one whose name says that it is meant.

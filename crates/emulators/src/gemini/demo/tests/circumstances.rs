@@ -128,3 +128,23 @@ fn what_an_application_adds_is_no_question_and_a_last_step_says_how_far_it_got()
     asks["toolConfig"] = json!({"functionCallingConfig": {"mode": "NONE"}});
     assert!(say(&asks).starts_with("I may not call any more tools in this turn"), "{}", say(&asks));
 }
+
+#[test]
+fn of_choices_that_differ_by_an_accent_the_one_that_is_written_is_meant() {
+    let cells = |city: &str, tags: &[&str]| json!({"City": city, "Tags": tags}).as_object().unwrap().clone();
+    let mut world = World::new(vec![WorldTable {
+        name: "Trips".to_owned(),
+        fields: vec![
+            field("Name", "singleLineText"),
+            select("City", "singleSelect", &["Malaga", "Paris"]),
+            select("Tags", "multipleSelects", &["Málaga", "sea"]),
+        ],
+        records: vec![
+            ("rec00000000000001".to_owned(), cells("Malaga", &[])),
+            ("rec00000000000002".to_owned(), cells("Paris", &["Málaga", "sea"])),
+            ("rec00000000000003".to_owned(), cells("Paris", &["Málaga"])),
+        ],
+    }]);
+    assert!(world.ask("how many Málaga trips are there?").starts_with("2 "));
+    assert!(world.ask("how many malaga trips are there?").starts_with("1 "));
+}
