@@ -133,13 +133,13 @@ impl Parser<'_> {
                 }
                 Token::Close => {
                     self.reduce(0);
-                    self.may_open += 1;
                     match self.pending.pop() {
                         Some(Pending::Call { function, span: name, operands }) => {
+                            self.may_open += 1;
                             let arguments = self.operands.split_off(operands);
                             self.push(NodeKind::Call { function, arguments }, name.start..span.end);
                         }
-                        Some(Pending::Parenthesis(_)) => {}
+                        Some(Pending::Parenthesis(_)) => self.may_open += 1,
                         _ => return Err(SyntaxError::new("this ) has no opening parenthesis", span)),
                     }
                 }

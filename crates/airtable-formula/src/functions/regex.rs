@@ -54,11 +54,8 @@ fn replace_all<'a>(
     for groups in pattern.regex.captures_iter(text) {
         let whole = groups.get_match();
         out.push_str(&text[done..whole.start()]);
-        push_replacement(&mut out, new, &groups);
+        push_replacement(&mut out, new, &groups, env.meter.text_bytes())?;
         done = whole.end();
-        if out.len() > env.meter.text_bytes() {
-            return Err(ErrorKind::Limit);
-        }
         pattern.spend_next(text.len() - done, &mut env.meter)?;
     }
     out.push_str(&text[done..]);
@@ -66,7 +63,14 @@ fn replace_all<'a>(
 }
 
 /// `$1`…`$99` are groups, `$&` the match, `$$` a dollar sign, as in JavaScript; a `$` before anything else is itself.
-fn push_replacement(out: &mut String, new: &str, groups: &Captures<'_>) {
+///
+/// Fails as soon as `out` is longer than `most` bytes: one match may be long, and be named many times.
+fn push_replacement(
+    out: &mut String,
+    new: &str,
+    groups: &Captures<'_>,
+    most: usize,
+) -> Result<(), ErrorKind> {
     let mut rest = new;
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
@@ -87,7 +91,11 @@ fn push_replacement(out: &mut String, new: &str, groups: &Captures<'_>) {
             out.push('$');
             usize::from(behind.starts_with('$'))
         };
+        if out.len() > most {
+            return Err(ErrorKind::Limit);
+        }
         rest = &behind[length..];
     }
     out.push_str(rest);
+    if out.len() > most { Err(ErrorKind::Limit) } else { Ok(()) }
 }

@@ -47,6 +47,13 @@ fn nesting_is_never_too_deep() {
 }
 
 #[test]
+fn parentheses_that_nobody_opened_are_refused_without_a_limit_on_nesting_too() {
+    for formula in ["1)", "SUM(1))", "(1)))", "1,)"] {
+        assert!(matches!(compile(formula), Err(CompileError::Syntax { .. })), "{formula}");
+    }
+}
+
+#[test]
 fn ten_thousand_parentheses_and_a_megabyte_are_refused_by_default() {
     let refused = |formula: &str| {
         let error = Formula::compile(formula, &sample().schema(), &Limits::default()).unwrap_err();
@@ -93,6 +100,9 @@ fn texts_do_not_grow_beyond_the_limit() {
     hits_the_limit("LEN(REPT(\"x\", 1000000000))");
     hits_the_limit("SUBSTITUTE(REPT(\"a\", 10000), \"a\", REPT(\"b\", 10000))");
     hits_the_limit("REGEX_REPLACE(REPT(\"a\", 10000), \"a\", REPT(\"b\", 10000))");
+    // One long match, named many times.
+    hits_the_limit("REGEX_REPLACE(REPT(\"a\", 1000000), \"(a+)\", REPT(\"$1\", 500000))");
+    hits_the_limit("REGEX_REPLACE(REPT(\"a\", 1000000), \"a+\", REPT(\"$&\", 500000))");
     hits_the_limit("ARRAYJOIN(Numbers, REPT(\"b\", 1000000))");
     let doubled = (0..60).fold("Name".to_owned(), |text, _| format!("SUBSTITUTE({text}, \"a\", \"aa\")"));
     hits_the_limit(&doubled);
