@@ -9,6 +9,7 @@ pub(crate) mod pattern;
 pub(crate) mod unit;
 pub(crate) mod workday;
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -16,12 +17,17 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::coerce;
 use crate::value::{ErrorKind, Value};
-use civil::Civil;
+use civil::{Civil, MS_PER_DAY};
 use locale::Locale;
+
+/// The instants that can be dates, in milliseconds. `Timestamp` ends a day earlier, but 9999-12-31 is what many write for
+/// "never".
+const YEARS: Range<i64> =
+    civil::epoch_day(-9999, 1, 1) * MS_PER_DAY..civil::epoch_day(10_000, 1, 1) * MS_PER_DAY;
 
 /// A date of a formula: an instant, and how `DATETIME_FORMAT` is to show it.
 ///
-/// Years reach from -9999 to 9999.
+/// Years reach from -9999 to 9999, each whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Date {
     ms: i64,
@@ -47,8 +53,10 @@ impl Date {
         Some(if text.len() == "YYYY-MM-DD".len() { Self { day: true, ..date } } else { date })
     }
 
+    /// The instant, or the nearest that a `Timestamp` can be: those lack a day at either end of time.
     pub fn timestamp(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.ms).expect("every constructor keeps to the range of Timestamp")
+        let nearest = if self.ms < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_millisecond(self.ms).unwrap_or(nearest)
     }
 
     /// Milliseconds since 1970-01-01T00:00Z.
@@ -64,10 +72,7 @@ impl Date {
     }
 
     pub(crate) fn from_ms(ms: i64) -> Result<Self, ErrorKind> {
-        match Timestamp::from_millisecond(ms) {
-            Ok(_) => Ok(Self::instant(ms)),
-            Err(_) => Err(ErrorKind::Date),
-        }
+        if YEARS.contains(&ms) { Ok(Self::instant(ms)) } else { Err(ErrorKind::Date) }
     }
 
     /// For computed milliseconds, which may be too many or NaN; fractions are cut off, as JavaScript does.

@@ -155,7 +155,7 @@ pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
 
 /// Days since 1970-01-01, counting in eras of 400 years that begin in March.
 /// Source: <https://howardhinnant.github.io/date_algorithms.html>
-pub(crate) fn epoch_day(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) const fn epoch_day(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);

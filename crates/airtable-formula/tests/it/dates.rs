@@ -1,6 +1,8 @@
 //! Date functions: UTC, Moment's tokens, units and thresholds.
 
-use crate::helpers::{check, check_all};
+use airtable_formula::{Date, Timestamp, Value};
+
+use crate::helpers::{check, check_all, compile, context, sample};
 
 #[test]
 fn parts_of_a_date_are_in_utc() {
@@ -275,5 +277,36 @@ fn distances_are_put_in_words_with_moments_thresholds() {
     ] {
         check(&format!("FROMNOW('{moment}')"), &format!("{words:?}"));
         check(&format!("TONOW('{moment}')"), &format!("{words:?}"));
+    }
+}
+
+#[test]
+fn dates_reach_to_both_ends_of_the_years_with_four_digits() {
+    check_all(&[
+        ("YEAR('9999-12-31')", "9999"),
+        ("DATESTR('9999-12-31T23:59:59.999Z')", "\"9999-12-31\""),
+        ("IS_AFTER('9999-12-31', NOW())", "true"),
+        ("DATEADD('9999-12-31', 1, 'day')", "error"),
+        ("DATEADD('9999-12-31T23:59:59.999Z', 1, 'ms')", "error"),
+        ("DATEADD('9999-12-31', 1, 'M')", "error"),
+        ("WORKDAY('9999-12-31', 1)", "error"),
+        ("DATETIME_FORMAT('9999-12-31', 'W GGGG w gggg X')", "\"52 9999 1 10000 253402214400\""),
+        (
+            "DATETIME_FORMAT(SET_TIMEZONE('9999-12-31T23:00Z', 'Asia/Tokyo'), 'YYYY-MM-DD HH')",
+            "\"10000-01-01 08\"",
+        ),
+        ("DATESTR('0000-01-01')", "\"0000-01-01\""),
+        ("DATESTR(DATEADD('0000-01-01', -1, 'day'))", "\"-0001-12-31\""),
+    ]);
+    let never = Date::parse_cell("9999-12-31").expect("a date");
+    assert_eq!(never.to_iso_string(), "9999-12-31T00:00:00.000Z");
+    assert_eq!(never.timestamp(), Timestamp::MAX, "the nearest that there is");
+    let mut sample = sample();
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        sample.fields[6].2 = Value::Date(Date::at(time));
+        let formula = "DATETIME_FORMAT(SET_TIMEZONE(Day, 'Pacific/Kiritimati'), 'LLLL Z z w W')";
+        let value =
+            compile(formula).expect("the formula is well-formed").evaluate(&sample, &context()).into_owned();
+        assert!(matches!(value, Value::Text(_)), "{value}");
     }
 }
