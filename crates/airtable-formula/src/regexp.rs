@@ -148,6 +148,11 @@ fn translate(pattern: &str) -> Option<String> {
                     }
                     // Word boundaries there, plain characters here.
                     '<' | '>' => out.push(escaped),
+                    'p' | 'P' | 'x' if rest.starts_with('{') => {
+                        let (escape, after) = braced_escape(escaped, rest)?;
+                        out.push_str(&escape);
+                        rest = after;
+                    }
                     _ => out.extend(['\\', escaped]),
                 }
             }
@@ -185,6 +190,17 @@ fn counted_repetition(text: &str) -> Option<Option<usize>> {
     }
     let within = |count: &str| count.is_empty() || count.parse::<u32>().is_ok_and(|count| count <= 1000);
     Some((within(least) && within(most)).then_some(inside.len() + 2))
+}
+
+/// `\p{Greek}`, `\P{Greek}`, `\p{^Greek}` or `\x{10FFFF}`, the text beginning at its brace; and the text behind it.
+fn braced_escape(letter: char, text: &str) -> Option<(String, &str)> {
+    let (inside, after) = text.strip_prefix('{')?.split_once('}')?;
+    let (letter, inside) = match (letter, inside.strip_prefix('^')) {
+        ('p', Some(name)) => ('P', name),
+        ('P', Some(name)) => ('p', name),
+        _ => (letter, inside),
+    };
+    Some((format!("\\{letter}{{{inside}}}"), after))
 }
 
 fn perl_class(letter: char) -> &'static str {
@@ -226,6 +242,11 @@ fn bracket_class(text: &str) -> Option<(String, &str)> {
                     'd' | 'w' | 's' => out.push_str(perl_class(escaped)),
                     'D' | 'W' | 'S' => out.extend(["[^", perl_class(escaped), "]"]),
                     '<' | '>' => out.push(escaped),
+                    'p' | 'P' | 'x' if after.starts_with('{') => {
+                        let (escape, behind) = braced_escape(escaped, after)?;
+                        out.push_str(&escape);
+                        after = behind;
+                    }
                     _ => out.extend(['\\', escaped]),
                 }
             }
@@ -312,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_named_by_script_category_or_code_point() {
+        check(r"\p{Sc}", "price: 5€", Some("€"));
+        check(r"\p{Greek}+", "aβγ1", Some("βγ"));
+        check(r"\P{Nd}+", "12ab3", Some("ab"));
+        check(r"\p{^Nd}+", "12ab3", Some("ab"));
+        check(r"\P{^Nd}+", "ab12", Some("12"));
+        check(r"\pN+", "a12", Some("12"));
+        check(r"[\p{Greek}\d]+", "aβ1", Some("β1"));
+        check(r"[\p{^Greek}]+", "βab", Some("ab"));
+        check(r"\x{1F600}", "a😀", Some("😀"));
+        check(r"[\x{35}\x{41}]+", "b5A", Some("5A"));
+        check(r"\x35{2}", "555", Some("55"));
+    }
+
+    #[test]
     fn what_re2_lacks_or_is_too_large_is_refused() {
         for pattern in [
             "(?=a)",
@@ -326,6 +362,11 @@ mod tests {
             "a*??",
             "a{2}{3}",
             "a{1001}",
+            r"\p{",
+            r"\p{Nothing}",
+            r"[\p{]",
+            r"\x{110000}",
+            r"\x{d800}",
             "(a{1000}){1000}",
             r"\",
         ] {

@@ -26,6 +26,14 @@ fn every_computed_vector_passes() {
     assert_eq!(report.passed, 767);
 }
 
+/// Written from Airtable's rules, one or more for each.
+#[test]
+fn every_vector_of_a_rule_passes() {
+    let report = vectors::run(include_str!("../vectors-rules.jsonl"));
+    assert!(report.failures.is_empty(), "{}", report.failures.join("\n"));
+    assert_eq!(report.passed, 310);
+}
+
 #[test]
 fn what_the_fuzzer_found_interesting_does_no_harm() {
     let corpus = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus"));
