@@ -108,6 +108,12 @@ fn hostile() -> Vec<(String, String)> {
         named("(.*)*x", "REGEX_EXTRACT(REPT('ab', 400000), '(.*)(.*)(.*)(.*)(.*)[^abc]')".to_owned()),
         named("match by match", "REGEX_REPLACE(REPT('A', 1000000), '.*[^A-Z]|[A-Z]', 'b')".to_owned()),
         named("growing matches", "REGEX_REPLACE(L, 'a', REPT('$&', 5000))".to_owned()),
+        named(
+            "a long match named often",
+            "REGEX_REPLACE(REPT('a', 1000000), 'a+', REPT('$&', 500000))".to_owned(),
+        ),
+        named("groups of nothing", "REGEX_REPLACE(L, '()', REPT('$1', 500000))".to_owned()),
+        named("groups of nothing, fewer", "REGEX_REPLACE(L, '()', REPT('$1', 18))".to_owned()),
         named("large repetition", "REGEX_MATCH(L, '((a{100}){100}){100}')".to_owned()),
         named("wide automaton", many("REGEX_MATCH(L, '(a|b|c){500}[^x]{500}$')", 3_000)),
         named("case of all letters", "REGEX_MATCH(L, '(?i)(\\pL|\\pN|\\pP){100}$')".to_owned()),

@@ -43,6 +43,9 @@ impl RegexFunction {
     }
 }
 
+/// Units of work that a `$` in a replacement costs for each match.
+const WORK_PER_REFERENCE: u64 = 2;
+
 fn replace_all<'a>(
     text: &str,
     pattern: &Pattern,
@@ -51,7 +54,10 @@ fn replace_all<'a>(
 ) -> Result<Value<'a>, ErrorKind> {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
+    // Whatever a `$` stands for takes a look, also where it is nothing.
+    let looks = WORK_PER_REFERENCE * new.bytes().filter(|byte| *byte == b'$').count() as u64;
     for groups in pattern.regex.captures_iter(text) {
+        env.meter.spend(looks)?;
         let whole = groups.get_match();
         out.push_str(&text[done..whole.start()]);
         push_replacement(&mut out, new, &groups, env.meter.text_bytes())?;

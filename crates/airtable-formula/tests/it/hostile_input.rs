@@ -142,6 +142,10 @@ fn replacing_match_by_match_is_not_quadratic() {
     let (sample, limits) = (sample(), Limits { work: 1 << 18, ..Limits::default() });
     let formula = Formula::compile(quadratic, &sample.schema(), &limits).expect("the formula is well-formed");
     assert_eq!(formula.evaluate(&sample, &context()), Value::Error(ErrorKind::Limit));
+    // Each match looks through a long replacement that comes to nothing.
+    hits_the_limit("REGEX_REPLACE(REPT(\"a\", 100000), \"()\", REPT(\"$1\", 100000))");
+    hits_the_limit("REGEX_REPLACE(REPT(\"a\", 1000000), \"(b)?\", REPT(\"$1\", 500000))");
+    check("LEN(REGEX_REPLACE(REPT(\"ab \", 33000), \"(a)(b)\", \"$2$1\"))", "99000");
     // Ordinary patterns, with and without a longest match, work on the longest cell that Airtable has.
     check("LEN(REGEX_REPLACE(REPT(\"ab \", 33000), \" \", \"\"))", "66000");
     check("LEN(REGEX_REPLACE(REPT(\"abcdefg \", 12500), \"\\s+\", \"\"))", "87500");
