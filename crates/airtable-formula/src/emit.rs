@@ -366,8 +366,14 @@ impl Emitter<'_> {
         let ops = &self.program.ops;
         // The pattern is the second operand: for two or three, the last or the one before it.
         let at = ops.len().checked_sub(arguments as usize - 1).filter(|at| *at >= self.foldable_from);
-        let behind_is_constant = |at: usize| ops[at + 1..].iter().all(|op| matches!(op, Op::Constant(_)));
-        let constant = at.filter(|at| behind_is_constant(*at)).and_then(|at| match ops[at] {
+        // A replacement behind it that is more than one operation would make it something else that stands there.
+        let is_whole = |op: &Op| {
+            matches!(
+                op,
+                Op::Constant(_) | Op::Field(_) | Op::RecordId | Op::CreatedTime | Op::LastModifiedTime(_)
+            )
+        };
+        let constant = at.filter(|at| ops[at + 1..].iter().all(is_whole)).and_then(|at| match ops[at] {
             Op::Constant(constant) => Some(constant),
             _ => None,
         });

@@ -1,6 +1,6 @@
 //! Syntax, coercion, comparison, errors.
 
-use airtable_formula::{Formula, Limits, Tree, ValueType};
+use airtable_formula::{Formula, Limits, Tree, Value, ValueType};
 
 use crate::helpers::{check, check_all, compile, context, sample};
 
@@ -369,4 +369,26 @@ fn fields_can_be_renamed_to_their_ids() {
 fn formulas_are_shared_between_threads() {
     fn is_shareable<T: Send + Sync>() {}
     is_shareable::<Formula>();
+}
+
+#[test]
+fn a_constant_pattern_is_compiled_once_also_where_the_replacement_is_a_field() {
+    let sample = sample();
+    // Compiling the pattern three times would cost more than this.
+    let limits = Limits { work: 30_000, ..Limits::default() };
+    let once = |text: &str, new: &str| format!("REGEX_REPLACE({text}, 'd|D', {new})");
+    for new in ["Name", "'x'", "RECORD_ID()", "Zero"] {
+        let formula = once(&once(&once("Name", new), new), new);
+        let compiled =
+            Formula::compile(&formula, &sample.schema(), &limits).expect("the formula is well-formed");
+        assert!(matches!(compiled.evaluate(&sample, &context()), Value::Text(_)), "{new}");
+    }
+    check_all(&[
+        ("REGEX_REPLACE(Name, 'd', Name)", "\"AAdaa\""),
+        ("REGEX_REPLACE(Name, 'd', Name & 'd')", "\"AAdada\""),
+        ("REGEX_REPLACE(Name, IF(Done, 'd', 'a'), Name)", "\"AAdaa\""),
+        ("REGEX_REPLACE(Name, 'a', IF(Done, Name, 'd'))", "\"AdAda\""),
+        ("REGEX_REPLACE(Name, IF(Open, Name, 'd'), Zero)", "\"A0a\""),
+        ("REGEX_REPLACE('d', Name & 'x', Name)", "\"d\""),
+    ]);
 }
