@@ -113,7 +113,8 @@ run_advisories() {
 }
 
 run_delivery() {
-  say "shell scripts, workflows, the compose file"
+  say "secrets in files and history; shell scripts, workflows, the compose file"
+  ./scripts/scan-secrets.sh
   local files tools_path
   tools_path=$(venv tools scripts/requirements-tools.txt)
   local PATH="$tools_path:$PATH"
@@ -192,8 +193,10 @@ use_engine() {
   engine_started=no
   if ! docker version >/dev/null 2>&1; then
     [ "$(id -u)" -eq 0 ] || die "the Docker engine is not running: start it, or run this as root on Debian or Ubuntu"
-    [ -e "$pid_file" ] || engine_started=yes
-    if [ "$engine_started" = yes ]; then trap './scripts/offline-base-images.sh --stop-engine || true' EXIT; fi
+    # No engine answers, so a process id that is left there is of one that has ended.
+    rm -f "$pid_file"
+    engine_started=yes
+    trap './scripts/offline-base-images.sh --stop-engine || true' EXIT
   fi
   exports=$(./scripts/offline-base-images.sh --if-needed --engine)
   eval "$exports"

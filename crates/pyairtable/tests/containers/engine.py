@@ -126,7 +126,10 @@ class Container:
         done = run(DOCKER, "logs", self.id)
         return done.stdout + done.stderr
 
-    def memory_bytes(self) -> int:
-        used = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", self.id).split("/")[0].strip()
-        number, unit = re.fullmatch(r"([\d.]+)\s*([KMG]?i?B)", used).groups()
-        return int(float(number) * {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit])
+
+def memory_bytes(containers: list[Container]) -> list[int]:
+    """What each uses now; asked for together, since the engine measures for two seconds."""
+    lines = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", *(container.id for container in containers)).splitlines()
+    units = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+    used = [re.match(r"([\d.]+)\s*([KMGk]?i?B)", line).groups() for line in lines]
+    return [int(float(number) * units[unit]) for number, unit in used]
