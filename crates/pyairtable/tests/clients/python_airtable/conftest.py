@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    running = start_emulator(tmp_path_factory.mktemp("harbour"))
+    running = start_emulator(tmp_path_factory.mktemp("harbour"), "--webhook-pings")
     yield running
     running.stop()
 

@@ -102,8 +102,8 @@ def table(table_id: str, name: str, fields: list[dict], records: list[dict], **m
 
 
 ALL_SCOPES = ["data.records:read", "data.records:write", "data.recordComments:read", "data.recordComments:write", "schema.bases:read", "schema.bases:write", "webhook:manage", "user.email:read"]
-FULL, READ, WRITE, SCHEMA, WORKSPACES, NOTHING, QUAY_ONLY, OF_BO = (
-    f"pat{name:0<14}.{name.lower()}" for name in ("Full", "Read", "Write", "Schema", "Workspaces", "Nothing", "QuayOnly", "OfBo")
+FULL, READ, WRITE, SCHEMA, WORKSPACES, NOTHING, QUAY_ONLY, OF_BO, HOOKS_ONLY, HOOKS_AND_RECORDS = (
+    f"pat{name:0<14}.{name.lower()}" for name in ("Full", "Read", "Write", "Schema", "Workspaces", "Nothing", "QuayOnly", "OfBo", "Hooks", "HooksRecords")
 )
 TOKENS = [
     {"token": FULL, "scopes": ALL_SCOPES, "bases": "*", "user": ADA},
@@ -114,6 +114,8 @@ TOKENS = [
     {"token": NOTHING, "scopes": [], "bases": "*", "user": ADA},
     {"token": QUAY_ONLY, "scopes": ALL_SCOPES, "bases": [QUAY], "user": ADA},
     {"token": OF_BO, "scopes": ALL_SCOPES, "bases": "*", "user": BO},
+    {"token": HOOKS_ONLY, "scopes": ["webhook:manage"], "bases": "*", "user": ADA},
+    {"token": HOOKS_AND_RECORDS, "scopes": ["webhook:manage", "data.records:read"], "bases": "*", "user": ADA},
 ]
 NO_LIMITS = {"requestsPerSecondPerBase": None, "requestsPerSecondPerUser": None, "penaltySeconds": 30, "retryAfterHeader": False}
 def role_base(level: str) -> dict:

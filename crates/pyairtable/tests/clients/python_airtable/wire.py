@@ -45,6 +45,11 @@ class Wire:
             assert again.json() == answer.json(), f"{path}: another answer from the cache"
         return answer.json()
 
+    def good_or_empty(self, method: str, path: str, body: object = None, **more: object) -> None:
+        """Two calls for webhooks answer nothing, or an empty object."""
+        answer = self.ask(method, path, body, **more)
+        assert answer.status_code == 200 and answer.text in ("", "{}"), f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+
     def refused(self, status: int, error: object, method: str, path: str, body: object = None, **more: object) -> None:
         """`error` is the whole member `error`, or only its type."""
         answer = self.ask(method, path, body, **more)
