@@ -1,9 +1,12 @@
 """Bases, schema and whoami as they are read (section 10 of Airtable's reference)."""
 
-import pytest
+import re
 
-from harbour import CRATES, HARBOUR, LIGHTHOUSE, QUAY, QUAY_ONLY, ROLES, SCHEMA, SHIPS, SHIPS_NAME, WORKSPACES, ident
-from wire import CRATES_PATH, HIDDEN, Wire
+import pytest
+from pyairtable import Api
+
+from harbour import ADA, BO, CRATES, FULL, HARBOUR, LIGHTHOUSE, QUAY, QUAY_ONLY, READ, ROLES, SCHEMA, SHIPS, SHIPS_NAME, WORKSPACES, ident
+from wire import CRATES_PATH, CREATED_TIME, HIDDEN, Wire
 
 TABLES = f"/v0/meta/bases/{HARBOUR}/tables"
 
@@ -77,3 +80,32 @@ def test_computed_fields_tell_what_they_give(wire: Wire) -> None:
 def test_record_reads_do_not_depend_on_how_the_table_is_named(wire: Wire) -> None:
     """Section 1."""
     assert wire.good("GET", f"/v0/{HARBOUR}/Crates?pageSize=5")["records"] == wire.good("GET", f"{CRATES_PATH}?pageSize=5")["records"]
+
+
+def test_who_works_on_a_base(wire: Wire) -> None:
+    """Section 10: by either of two scopes; what is not asked for may be missing."""
+    base = f"/v0/meta/bases/{HARBOUR}"
+    query = "?include=collaborators&include=inviteLinks&include=interfaces"
+    for key in (SCHEMA, WORKSPACES):
+        told = wire.good("GET", base + query, key=key)
+        assert (told["id"], told["name"], told["permissionLevel"]) == (HARBOUR, "Harbour", "create")
+        assert CREATED_TIME.match(told["createdTime"]) and re.fullmatch("wsp[A-Za-z0-9]{14}", told["workspaceId"])
+        assert {"individualCollaborators", "groupCollaborators", "inviteLinks", "interfaces"} <= set(told)
+    assert set(told["groupCollaborators"]) == {"baseCollaborators", "workspaceCollaborators"} == set(told["individualCollaborators"])
+    assert (told["inviteLinks"], told["interfaces"]) == ({"baseInviteLinks": [], "workspaceInviteLinks": []}, {})
+    people = [person for group in told["individualCollaborators"].values() for person in group]
+    assert {person["userId"] for person in people} == {ADA, BO} and all(person["email"] and person["permissionLevel"] == "create" for person in people)
+    assert wire.good("GET", base + query.replace("include=", "include[]=")) == told
+    assert {"id", "name", "createdTime", "permissionLevel", "workspaceId"} <= set(wire.good("GET", base))
+    for key in (READ, QUAY_ONLY):
+        wire.refused(403, HIDDEN, "GET", base, key=key)
+    wire.refused(422, "INVALID_REQUEST_UNKNOWN", "GET", f"{base}?include=secrets")
+    wire.refused(404, "NOT_FOUND", "GET", "/v0/meta/bases/app1")
+
+
+def test_collaborators_by_the_client(wire: Wire) -> None:
+    """Section 14.1: pyairtable's model of them."""
+    told = Api(FULL, endpoint_url=wire.url).base(HARBOUR).collaborators()
+    assert (told.id, told.name, told.permission_level) == (HARBOUR, "Harbour", "create") and told.workspace_id.startswith("wsp")
+    people = told.individual_collaborators.via_base + told.individual_collaborators.via_workspace
+    assert {person.user_id for person in people} == {ADA, BO} and told.created_time.tzinfo and not told.interfaces
