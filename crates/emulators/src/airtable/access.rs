@@ -157,12 +157,14 @@ pub(crate) struct Grant {
     pub(crate) bases: Reach,
     /// Position in [`Users`].
     pub(crate) user: u32,
+    /// Of whoever runs the emulator: no part of a seed, and still good when another one takes its place.
+    pub(crate) is_ours: bool,
 }
 
 impl Grant {
-    /// Every scope, every base.
+    /// Every scope, every base, whatever seed comes.
     pub(crate) fn full(user: u32) -> Self {
-        Self { scopes: SCOPES.map(str::to_owned).into(), bases: Reach::All, user }
+        Self { scopes: SCOPES.map(str::to_owned).into(), bases: Reach::All, user, is_ours: true }
     }
 
     pub(crate) fn has(&self, scope: Scope) -> bool {

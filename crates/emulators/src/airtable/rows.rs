@@ -106,6 +106,21 @@ impl Record {
         }
     }
 
+    /// When single fields were edited after creation, in the order of their positions.
+    pub(crate) fn edits(&self) -> Vec<(usize, i64)> {
+        let mut edits: Vec<_> = self.edits.iter().map(|(field, at)| (usize::from(*field), *at)).collect();
+        edits.sort_unstable();
+        edits
+    }
+
+    /// Says when a field was edited, as a seed knows it.
+    pub(crate) fn set_edit(&mut self, field: usize, at: i64) {
+        match self.edits.iter_mut().find(|(edited, _)| usize::from(*edited) == field) {
+            Some((_, known)) => *known = at,
+            None => self.edits.push((field as u16, at)),
+        }
+    }
+
     /// The last edit of one field; what a record was created with counts as edited then.
     pub(crate) fn field_modified(&self, field: usize) -> Option<i64> {
         let edited = self.edits.iter().find(|(at, _)| usize::from(*at) == field);
@@ -173,6 +188,11 @@ impl Rows {
     /// What an autoNumber field showed for the newest record.
     pub(crate) fn last_number(&self) -> u32 {
         self.last_number
+    }
+
+    /// Numbers up to this one are given.
+    pub(crate) fn raise_last_number(&mut self, number: u32) {
+        self.last_number = self.last_number.max(number);
     }
 
     fn note(&mut self, slot: u32) {

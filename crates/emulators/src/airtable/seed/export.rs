@@ -1,8 +1,18 @@
-//! A base written out as a seed.
+//! A base written out as a seed, and everything that an emulator holds.
+//!
+//! What is written reads back as what it was written from, and is written the same again, byte for byte. Records are written
+//! one by one, each on a line of its own, so that a large base is never there a second time.
+
+mod records;
+
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::airtable::fields::date;
+use super::Seed;
+use crate::airtable::access::{Grant, Reach, SCOPES, User};
+use crate::airtable::fields::{date, number};
+use crate::airtable::limits::Limits;
 use crate::airtable::meta;
 use crate::airtable::model::{Base, Kind, Table};
 
@@ -36,4 +46,90 @@ fn table(table: &Table) -> Value {
         }
     }
     seed
+}
+
+impl Seed {
+    /// Writes the seed as a file that [`Self::from_json`] reads. Tokens that were added by [`Self::with_full_token`] are left
+    /// out: they belong to whoever runs the emulator.
+    ///
+    /// # Errors
+    ///
+    /// `out` cannot be written to.
+    pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{{\"limits\":{}", limits(&self.limits))?;
+        list(out, "users", self.users.0.iter().map(user))?;
+        let mut tokens: Vec<_> = self.tokens.0.iter().filter(|(_, grant)| !grant.is_ours).collect();
+        tokens.sort_unstable_by_key(|(token, _)| *token);
+        list(out, "tokens", tokens.into_iter().map(|(token, grant)| self.token(token, grant)))?;
+        out.write_all(b",\n\"bases\":[")?;
+        for (index, base) in self.bases.iter().enumerate() {
+            out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
+            self.base(base, out)?;
+        }
+        out.write_all(b"]}\n")
+    }
+
+    fn token(&self, token: &str, grant: &Grant) -> Value {
+        let scopes: Vec<_> = SCOPES.into_iter().filter(|scope| grant.scopes.contains(*scope)).collect();
+        let bases = match &grant.bases {
+            Reach::All => json!("*"),
+            Reach::Only(bases) => {
+                let mut ids: Vec<_> = bases.iter().map(ToString::to_string).collect();
+                ids.sort_unstable();
+                json!(ids)
+            }
+        };
+        let user = self.users.get(grant.user).map(|user| &user.id);
+        json!({"token": token, "scopes": scopes, "bases": bases, "user": user})
+    }
+
+    /// The metadata, with the records of each table at its end.
+    fn base(&self, base: &Base, out: &mut impl Write) -> io::Result<()> {
+        let mut definition = base.to_seed();
+        let tables = definition.as_object_mut().and_then(|definition| definition.shift_remove("tables"));
+        open_object(out, &definition)?;
+        out.write_all(b",\n\"tables\":[")?;
+        let tables = tables.as_ref().and_then(Value::as_array).into_iter().flatten();
+        for (index, definition) in tables.enumerate() {
+            out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
+            open_object(out, definition)?;
+            records::write(base, index, &self.users, out)?;
+            out.write_all(b"}")?;
+        }
+        out.write_all(b"]}")
+    }
+}
+
+/// An object without its end.
+fn open_object(out: &mut impl Write, object: &Value) -> io::Result<()> {
+    let text = object.to_string();
+    out.write_all(text.strip_suffix('}').unwrap_or(&text).as_bytes())
+}
+
+/// A key whose elements stand on a line each.
+fn list(out: &mut impl Write, key: &str, items: impl Iterator<Item = Value>) -> io::Result<()> {
+    write!(out, ",\n\"{key}\":[")?;
+    for (index, item) in items.enumerate() {
+        write!(out, "{}{item}", if index == 0 { "\n" } else { ",\n" })?;
+    }
+    out.write_all(b"]")
+}
+
+fn user(user: &User) -> Value {
+    let mut entry = json!({"id": user.id});
+    for (key, value) in [("email", &user.email), ("name", &user.name)] {
+        if let Some(value) = value {
+            entry[key] = value.as_str().into();
+        }
+    }
+    entry
+}
+
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "requestsPerSecondPerBase": limits.requests_per_second_per_base,
+        "requestsPerSecondPerUser": limits.requests_per_second_per_user,
+        "penaltySeconds": number::json(limits.penalty.as_secs_f64()),
+        "retryAfterHeader": limits.retry_after_header,
+    })
 }

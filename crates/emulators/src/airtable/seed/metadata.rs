@@ -17,8 +17,17 @@ const WORKSPACE: &str = "wspPyAirtableDemo";
 const VIEW_TYPES: [&str; 7] = ["grid", "form", "calendar", "gallery", "kanban", "timeline", "block"];
 
 /// What a table has. The last one only travels through.
-const TABLE_KEYS: [&str; 8] =
-    ["id", "name", "description", "primaryFieldId", "fields", "views", "records", "dateDependencySettings"];
+const TABLE_KEYS: [&str; 9] = [
+    "id",
+    "name",
+    "description",
+    "primaryFieldId",
+    "fields",
+    "views",
+    "records",
+    "lastNumber",
+    "dateDependencySettings",
+];
 
 /// A table whose fields and records are not read yet.
 pub(super) struct RawTable<'n, 'a> {
@@ -142,7 +151,7 @@ fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut
         views: views(object, &raw.fields, problems),
         rows: Default::default(),
         schema: Arc::new(Schema::default()),
-        extra: object.rest(&["id", "name", "description", "primaryFieldId", "fields", "views", "records"]),
+        extra: object.rest(&TABLE_KEYS[..8]),
         fields_by_name,
     }
 }

@@ -1,23 +1,27 @@
 //! The records of a seed, read one at a time: a seed may have hundreds of thousands.
 
+mod comments;
+mod history;
+mod links;
+
 use std::collections::{HashMap, HashSet};
 
 use airtable_formula::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub(super) use self::history::Assumed;
+use self::history::Silent;
+use self::links::{Place, SeededLinks};
 use super::Problems;
 use super::json::Node;
 use super::metadata::RawTable;
 use crate::airtable::access::{User, Users};
 use crate::airtable::cell::Cell;
 use crate::airtable::fields::{self, Fault, Resolver, Target, date};
-use crate::airtable::ids::{AttachmentId, RecordId, is_collaborator};
+use crate::airtable::ids::{AttachmentId, CommentId, RecordId, is_collaborator};
 use crate::airtable::model::{Base, Kind};
 use crate::airtable::rows::{NOBODY, Record};
-
-/// The cells of one link field, as the seed has them: for each record that has any, the ids and the path.
-type SeededLinks = Vec<(u32, Vec<RecordId>, String)>;
 
 /// Reads all records of a base, then the links between them.
 pub(super) fn load(
@@ -27,16 +31,43 @@ pub(super) fn load(
     now: Timestamp,
     problems: &mut Problems,
 ) {
-    let mut loader = Loader { base, users, now, problems, seen: HashSet::new(), links: HashMap::new() };
+    let mut loader = Loader {
+        base,
+        users,
+        now,
+        problems,
+        seen: HashSet::new(),
+        comments: HashSet::new(),
+        links: HashMap::new(),
+        silent: Silent::default(),
+    };
     for (table, raw) in raw.iter().enumerate() {
-        let Some(at) = raw.object.get("records") else { continue };
-        match at.node {
-            Node::Unread(records) => loader.table(table, records, &at.path),
-            _ => loader.problems.add(&at.path, "must be an array"),
+        if let Some(at) = raw.object.get("records") {
+            match at.node {
+                Node::Unread(records) => loader.table(table, records, &at.path),
+                _ => loader.problems.add(&at.path, "must be an array"),
+            }
+        }
+        if let Some(at) = raw.object.get("lastNumber") {
+            match at.node {
+                Node::Leaf(value) => match number(value) {
+                    Some(number) => loader.base.tables[table].rows.raise_last_number(number),
+                    None => loader.problems.add(&at.path, NO_NUMBER),
+                },
+                _ => loader.problems.add(&at.path, NO_NUMBER),
+            }
         }
     }
-    let links = std::mem::take(&mut loader.links);
-    link(base, links, problems);
+    let (links, silent) = (std::mem::take(&mut loader.links), std::mem::take(&mut loader.silent));
+    links::link(base, links, problems);
+    history::complete(base, users, &silent);
+}
+
+const NO_NUMBER: &str = "must be a whole number above 0";
+
+/// What an autoNumber field shows.
+fn number(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|number| number.try_into().ok()).filter(|number| *number > 0)
 }
 
 struct Loader<'l> {
@@ -45,7 +76,10 @@ struct Loader<'l> {
     now: Timestamp,
     problems: &'l mut Problems,
     seen: HashSet<RecordId>,
-    links: HashMap<(usize, usize), SeededLinks>,
+    /// Comments so far, in the whole base.
+    comments: HashSet<CommentId>,
+    links: HashMap<Place, SeededLinks>,
+    silent: Silent,
 }
 
 impl Loader<'_> {
@@ -64,10 +98,13 @@ impl Loader<'_> {
     }
 
     fn record(&mut self, table: usize, object: &Map<String, Value>, path: &str) {
-        const KNOWN: [&str; 4] = ["id", "createdTime", "fields", "commentCount"];
+        const KNOWN: [&str; 7] =
+            ["id", "createdTime", "fields", "commentCount", "number", "comments", "history"];
         for key in object.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
-            self.problems
-                .add(&format!("{path}.{key}"), "is not known here; known are id, createdTime, fields");
+            self.problems.add(
+                &format!("{path}.{key}"),
+                "is not known here; known are id, createdTime, fields, number, comments, history",
+            );
         }
         let id = match object.get("id") {
             None | Some(Value::Null) => RecordId::mint(),
@@ -99,15 +136,15 @@ impl Loader<'_> {
             }
             Some(_) => self.problems.add(&format!("{path}.fields"), "must be an object"),
         }
-        if record.modified.is_none() && record.cells().next().is_some() {
-            record.modified = Some(created);
+        match object.get("number") {
+            None | Some(Value::Null) => {}
+            Some(value) => match number(value) {
+                Some(number) => record.number = number,
+                None => self.problems.add(&format!("{path}.number"), NO_NUMBER),
+            },
         }
-        if record.created_by == NOBODY && !self.users.0.is_empty() {
-            record.created_by = 0; // somebody made it
-        }
-        if record.modified_by == NOBODY && record.modified.is_some() {
-            record.modified_by = record.created_by;
-        }
+        self.read_comments(&mut record, object.get("comments"), path);
+        self.history((table, slot), &mut record, object.get("history"), path);
         record.shrink();
         self.base.tables[table].rows.insert(record);
     }
@@ -128,16 +165,16 @@ impl Loader<'_> {
                 Some(list) => record.set(field, list),
                 None => self.problems.add(&path(), "must be an array of objects, each with a url, and an id (if it has one) of att and 14 letters or digits"),
             },
-            Kind::AutoNumber => match value.as_u64().and_then(|number| number.try_into().ok()) {
-                Some(number) if number > 0 => record.number = number,
-                _ => self.problems.add(&path(), "must be a whole number above 0"),
+            Kind::AutoNumber => match number(value) {
+                Some(number) => record.number = number,
+                None => self.problems.add(&path(), NO_NUMBER),
             },
             Kind::CreatedBy => record.created_by = self.collaborator(value, &path()),
             Kind::LastModifiedBy => record.modified_by = self.collaborator(value, &path()),
             Kind::LastModifiedTime { fields, .. } => {
                 match value.as_str().and_then(|text| date::iso_instant(text, None)) {
                     Some(millis) if fields.is_empty() => record.modified = Some(millis),
-                    Some(_) => {}
+                    Some(millis) => history::edited_by(record, &self.base.tables[table], fields, millis),
                     None => self.problems.add(&path(), "must be an ISO date and time"),
                 }
             }
@@ -263,57 +300,4 @@ fn attachments(value: &Value) -> Option<Cell> {
         list.push(Value::Object(complete));
     }
     Some(if list.is_empty() { Cell::Empty } else { Cell::Json(Box::new(Value::Array(list))) })
-}
-
-/// Fills the link cells of both sides from what stands on either.
-fn link(base: &mut Base, seeded: HashMap<(usize, usize), SeededLinks>, problems: &mut Problems) {
-    let mut ends: HashMap<(usize, usize), Vec<(u32, u32)>> = HashMap::new();
-    for (place, cells) in seeded {
-        let Some(linked) = base.tables[place.0].fields[place.1].kind.link().map(|link| link.table) else {
-            continue;
-        };
-        let ends = ends.entry(place).or_default();
-        let mut known = HashSet::new();
-        for (slot, ids, path) in cells {
-            for (index, id) in ids.into_iter().enumerate() {
-                match base.tables[linked].rows.find(id) {
-                    Some(other) if known.insert((slot, other)) => ends.push((slot, other)),
-                    Some(_) => {}
-                    None => problems
-                        .add(&format!("{path}[{index}]"), format!("the linked table has no record {id}")),
-                }
-            }
-        }
-    }
-    for table in 0..base.tables.len() {
-        for field in 0..base.tables[table].fields.len() {
-            let Some(link) = base.tables[table].fields[field].kind.link() else { continue };
-            let mut pairs = ends.get(&(table, field)).cloned().unwrap_or_default();
-            if let Some(inverse) = link.inverse {
-                let own: HashSet<_> = pairs.iter().copied().collect();
-                let theirs = ends.get(&(link.table, inverse)).map(Vec::as_slice).unwrap_or_default();
-                pairs.extend(
-                    theirs.iter().map(|&(other, slot)| (slot, other)).filter(|pair| !own.contains(pair)),
-                );
-            }
-            set_links(base, table, field, &pairs);
-        }
-    }
-}
-
-fn set_links(base: &mut Base, table: usize, field: usize, pairs: &[(u32, u32)]) {
-    let table_ref = &mut base.tables[table];
-    for &(slot, other) in pairs {
-        if let Some(record) = table_ref.rows.get_mut(slot) {
-            record.links_mut(field).push(other);
-            record.modified = record.modified.or(Some(record.created));
-        }
-    }
-    if let Some(link) = table_ref.fields[field].kind.link_mut()
-        && link.inverse.is_none()
-    {
-        for &(slot, other) in pairs {
-            link.backlinks.entry(other).or_default().push(slot);
-        }
-    }
 }

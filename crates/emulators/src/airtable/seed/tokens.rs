@@ -62,7 +62,7 @@ pub(super) fn tokens(
         if token.contains(char::is_whitespace) || !token.is_ascii() {
             problems.add(&object.at("token"), "must be ASCII without spaces, to fit into a header");
         }
-        let grant = Grant { scopes, bases: reach, user };
+        let grant = Grant { scopes, bases: reach, user, is_ours: false };
         if tokens.0.insert(token.to_owned(), grant.into()).is_some() {
             problems.add(&object.at("token"), "the same token stands here twice");
         }

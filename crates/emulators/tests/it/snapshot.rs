@@ -1,0 +1,275 @@
+//! Seeds that are written out: they read back as what they were, and are written the same again.
+
+use emulators::airtable::Seed;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::support::{BASE, TestApp, id, rec, seed};
+
+fn written(seed: &Seed) -> String {
+    let mut bytes = Vec::new();
+    seed.write_json(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn read(text: &str) -> Seed {
+    Seed::from_json(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Writes a seed, reads it, and checks that it is written the same again.
+#[track_caller]
+fn round_trip(seed: &Value) -> String {
+    let first = written(&read(&seed.to_string()));
+    assert_eq!(written(&read(&first)), first);
+    first
+}
+
+#[test]
+fn the_sample_is_written_the_same_again_and_each_record_on_a_line() {
+    let first = written(&Seed::sample().with_full_token("patTest.secret"));
+    assert_eq!(written(&read(&first)), first);
+    assert!(!first.contains("patTest.secret"), "that token is nobody else's");
+    let records = first.lines().filter(|line| line.starts_with("{\"id\":\"rec")).count();
+    assert_eq!(records, Seed::sample().record_count());
+}
+
+/// A record with a past of its own.
+fn remembered() -> Value {
+    let mut seed = seed();
+    seed["bases"][0]["tables"][0]["lastNumber"] = json!(90);
+    seed["bases"][0]["tables"][0]["records"] = json!([
+        {"id": rec(1), "createdTime": "2024-01-02T03:04:05.678Z", "number": 7,
+         "fields": {"Name": "a", "Number": 1, "Others": [rec(1003), rec(1001)]},
+         "history": {"createdBy": "grace@example.com", "modifiedBy": "usrAda00000000001",
+                     "modifiedTime": "2024-02-04T04:05:06.000Z", "edits": {"Number": "2024-02-03T04:05:06.000Z"}},
+         "comments": [
+            {"id": id("com", 9), "author": "usrAda00000000001", "text": "first, @[usrGrace000000002]",
+             "createdTime": "2024-03-01T00:00:00.123Z", "lastUpdatedTime": "2024-03-02T00:00:00.000Z"},
+            {"id": id("com", 3), "author": "grace@example.com", "text": "second",
+             "createdTime": "2024-03-03T00:00:00.000Z", "parentCommentId": id("com", 9)},
+         ]},
+        {"id": rec(2), "fields": {"Name": "b", "Others": [rec(1001)]}, "history": {"createdBy": null, "modifiedTime": null}},
+        {"id": rec(3), "fields": {}, "number": 50},
+    ]);
+    seed
+}
+
+#[tokio::test]
+async fn a_seed_tells_who_made_and_changed_a_record_its_number_and_its_comments() {
+    let app = TestApp::with_seed(&remembered()).await;
+    let first = app.cells("Things", &rec(1)).await;
+    assert_eq!((&first["Auto"], &first["Creator"]["name"]), (&json!(7), &json!("Grace")));
+    assert_eq!(first["Changer"]["name"], "Ada");
+    assert_eq!(first["Changed"], "2024-02-04T04:05:06.000Z");
+    assert_eq!(first["Number changed"], "2024-02-03T04:05:06.000Z");
+    let second = app.cells("Things", &rec(2)).await;
+    assert_eq!(
+        (&second["Creator"], &second["Changed"], &second["Auto"]),
+        (&Value::Null, &Value::Null, &json!(8))
+    );
+    let third = app.cells("Things", &rec(3)).await;
+    assert_eq!(
+        (&third["Changed"], &third["Changer"], &third["Auto"]),
+        (&Value::Null, &Value::Null, &json!(50))
+    );
+    let next = app.create("Things", json!({})).await;
+    assert_eq!(
+        app.cells("Things", &next).await["Auto"],
+        91,
+        "numbers of records that are gone are not given again"
+    );
+}
+
+#[test]
+fn what_a_seed_remembers_is_written_the_same_again() {
+    let first = round_trip(&remembered());
+    for kept in [
+        r#""lastNumber":90"#,
+        r#""number":7"#,
+        r#""number":50"#,
+        r#""createdBy":"usrGrace000000002","modifiedBy":"usrAda00000000001","modifiedTime":"2024-02-04T04:05:06.000Z""#,
+        r#""createdBy":null"#,
+        r#""modifiedTime":null"#,
+        r#""lastUpdatedTime":"2024-03-02T00:00:00.000Z""#,
+        r#""parentCommentId":"com00000000000009""#,
+    ] {
+        assert!(first.contains(kept), "{kept}\n{first}");
+    }
+    assert_eq!(
+        first.matches(&rec(1003)).count(),
+        2,
+        "a link stands on one side: the record itself, and one cell"
+    );
+}
+
+#[test]
+fn links_keep_the_order_of_both_sides() {
+    let mut seed = seed();
+    let others = &mut seed["bases"][0]["tables"][1]["records"];
+    others[0]["fields"]["Things"] = json!([rec(3), rec(1), rec(2)]); // not the order of their creation
+    others[1]["fields"]["Things"] = json!([rec(1), rec(2)]);
+    others[2]["fields"]["Parent"] = json!([rec(1003), rec(1001)]);
+    seed["bases"][0]["tables"][0]["records"] = (1..=3).map(|n| json!({"id": rec(n)})).collect();
+    let first = round_trip(&seed);
+    let own_order = json!({id("fld", 102): [rec(3), rec(1), rec(2)]}).to_string();
+    assert!(first.contains(own_order.trim_matches(['{', '}'])), "{first}");
+    let key = format!("\"{}\":", id("fld", 102));
+    assert_eq!(first.matches(&key).count(), 1, "the other cells are in the order of their records");
+}
+
+#[test]
+fn what_is_wrong_in_history_and_comments_is_told_with_its_path() {
+    let mut seed = seed();
+    seed["bases"][0]["tables"][0]["lastNumber"] = json!("x");
+    seed["bases"][0]["tables"][0]["records"] = json!([
+        {"number": 0, "history": {"createdBy": "nobody", "modifiedTime": "yesterday", "made": 1,
+                                  "edits": {"Nope": "2024-01-01", "Name": 3}}},
+        {"history": 1, "comments": [
+            {"text": "x"}, {"author": "usrAda00000000001", "text": ""}, 5,
+            {"id": "com1", "author": "usrAda00000000001", "text": "x", "likes": 1, "createdTime": 4},
+            {"id": id("com", 1), "author": "usrAda00000000001", "text": "x", "parentCommentId": id("com", 2)},
+            {"id": id("com", 1), "author": "usrAda00000000001", "text": "x"},
+        ]},
+        {"comments": {}},
+    ]);
+    let error = Seed::from_json(seed.to_string().as_bytes()).unwrap_err();
+    let problems: Vec<_> =
+        error.problems().iter().map(|one| format!("{}: {}", one.path, one.message)).collect();
+    let at = "bases[0].tables[0].";
+    let expected = [
+        "lastNumber: must be a whole number above 0",
+        "records[0].number: must be a whole number above 0",
+        "records[0].history.createdBy: must be the id or e-mail address",
+        "records[0].history.modifiedTime: must be an ISO date",
+        "records[0].history.made: is not known here",
+        "records[0].history.edits[\"Nope\"]: the table has no such field",
+        "records[0].history.edits[\"Name\"]: must be an ISO date",
+        "records[1].history: must be an object",
+        "records[1].comments[0].author: is missing",
+        "records[1].comments[1].text: must be a text that is not empty",
+        "records[1].comments[2]: must be an object",
+        "records[1].comments[3].id: \"com1\" is not com",
+        "records[1].comments[3].likes: is not known here",
+        "records[1].comments[3].createdTime: must be an ISO date",
+        "records[1].comments[4].parentCommentId: must be the id of an earlier comment",
+        "records[1].comments[5].id: com00000000000001 is already",
+        "records[2].comments: must be an array",
+    ];
+    for expected in expected {
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(&format!("{at}{expected}"))),
+            "{expected}\n{problems:#?}"
+        );
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[tokio::test]
+async fn times_of_fields_that_share_some_are_all_kept() {
+    let mut seed = seed();
+    let things = &mut seed["bases"][0]["tables"][0];
+    let watching = |n: usize, name: &str, fields: &[usize]| {
+        json!({"id": id("fld", n), "name": name, "type": "lastModifiedTime",
+        "options": {"referencedFieldIds": fields.iter().map(|n| id("fld", *n)).collect::<Vec<_>>()}})
+    };
+    things["fields"].as_array_mut().unwrap().push(watching(61, "Name or number", &[1, 4]));
+    things["fields"].as_array_mut().unwrap().push(watching(62, "Number or price", &[4, 6]));
+    things["records"] = json!([{"id": rec(1), "createdTime": "2024-01-01T00:00:00.000Z", "fields": {
+        "Name": "a", "Number": 1, "Price": 2,
+        "Name or number": "2024-01-02T00:00:00.000Z", "Number or price": "2024-01-05T00:00:00.000Z",
+        "Number changed": "2024-01-01T12:00:00.000Z",
+    }}]);
+    let app = TestApp::with_seed(&seed).await;
+    let cells = app.cells("Things", &rec(1)).await;
+    assert_eq!(cells["Name or number"], "2024-01-02T00:00:00.000Z");
+    assert_eq!(cells["Number or price"], "2024-01-05T00:00:00.000Z");
+    assert_eq!(cells["Number changed"], "2024-01-01T12:00:00.000Z");
+    assert_eq!(cells["Changed"], "2024-01-05T00:00:00.000Z", "the latest of them");
+}
+
+/// Any cell of a field of the table of all types, or none.
+fn cell(field: usize) -> BoxedStrategy<Value> {
+    let text = || any::<String>().prop_map(Value::from);
+    let time = (0_i64..4_000_000_000_000).prop_map(|millis| {
+        let time = jiff::Timestamp::from_millisecond(millis).unwrap();
+        Value::from(time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+    });
+    match field {
+        1..=3 => text().boxed(),
+        4..=7 => prop_oneof![
+            any::<f64>().prop_filter("JSON has no other", |number| number.is_finite()).prop_map(Value::from),
+            any::<i32>().prop_map(Value::from)
+        ]
+        .boxed(),
+        8 => (0..=5).prop_map(Value::from).boxed(),
+        9 => any::<bool>().prop_map(Value::from).boxed(),
+        10 => prop_oneof!["Todo", "Doing", "Done"].prop_map(Value::from).boxed(),
+        11 => prop::sample::subsequence(vec!["red", "green", "a, b"], 0..=3)
+            .prop_shuffle()
+            .prop_map(Value::from)
+            .boxed(),
+        12 => (0..20_000_i32)
+            .prop_map(|day| {
+                let day = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap();
+                Value::from(day.to_string())
+            })
+            .boxed(),
+        13 | 14 => time.boxed(),
+        15 => any::<String>()
+            .prop_map(|name| json!([{"url": "https://example.com/a", "filename": name, "size": 7}]))
+            .boxed(),
+        16 => prop::sample::subsequence((1001..=1003).map(rec).collect::<Vec<_>>(), 0..=3)
+            .prop_shuffle()
+            .prop_map(Value::from)
+            .boxed(),
+        17 => Just(json!({"id": "usrGrace000000002"})).boxed(),
+        18 => Just(json!([{"id": "usrGrace000000002"}, {"email": "ada@example.com"}])).boxed(),
+        19 => any::<String>()
+            .prop_filter("no text is no barcode", |text| !text.is_empty())
+            .prop_map(|text| json!({"text": text, "type": "ean13"}))
+            .boxed(),
+        _ => text().prop_map(|text| json!({"state": "generated", "isStale": false, "value": text})).boxed(),
+    }
+}
+
+fn record() -> impl Strategy<Value = Value> {
+    let cells: Vec<_> = (1..=19)
+        .chain([32])
+        .map(|field| prop::option::of(cell(field).prop_map(move |cell| (field, cell))))
+        .collect();
+    (cells, prop::option::of(1..500_u32), any::<bool>(), 0..2_000_000_000_i64).prop_map(
+        |(cells, number, by_grace, created)| {
+            let cells: serde_json::Map<_, _> =
+                cells.into_iter().flatten().map(|(field, cell)| (id("fld", field), cell)).collect();
+            let created = jiff::Timestamp::from_second(created).unwrap().to_string();
+            let mut record = json!({"fields": cells, "createdTime": created});
+            if let Some(number) = number {
+                record["number"] = number.into();
+            }
+            if by_grace {
+                record["history"] = json!({"createdBy": "usrGrace000000002"});
+            }
+            record
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_records_are_written_the_same_again(records in prop::collection::vec(record(), 0..8)) {
+        let mut seed = seed();
+        seed["bases"][0]["tables"][0]["records"] = records.into_iter().enumerate().map(|(n, mut record)| {
+            record["id"] = rec(n).into();
+            record
+        }).collect();
+        round_trip(&seed);
+    }
+}
+
+#[test]
+fn all_bases_of_a_seed_are_written_with_its_tokens() {
+    let first = round_trip(&seed());
+    assert!(first.contains(BASE) && first.contains("patSchemaOnly") && first.contains("appNone0000000004"));
+}
