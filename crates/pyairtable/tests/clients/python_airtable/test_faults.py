@@ -1,0 +1,135 @@
+"""Faults that are asked for, and what clients make of them (sections 3.2, 3.3 and 14.1 of Airtable's reference)."""
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+from pyairtable import Api, retry_strategy
+
+from harbour import BERTHS, EAST, FULL, HARBOUR, NO_LIMITS
+from wire import BERTHS_PATH, Wire, cells
+
+RETRIABLE = {"type": "RETRIABLE_ERROR", "message": "Server encountered an error while processing your request, and it is safe to retry the request"}
+QUICK = retry_strategy(backoff_factor=0.001)
+
+
+@pytest.fixture
+def faults(wire: Wire) -> Iterator:
+    """Whoever tests the gateway's manners has tests of their own: these are of the emulator."""
+    wire.url = wire.admin or wire.url
+
+    def put(**asked: object) -> None:
+        requests.put(f"{wire.url}/__emulator/faults", json=asked, timeout=5).raise_for_status()
+
+    yield put
+    put()
+
+
+def seen(wire: Wire) -> list[dict]:
+    """The requests since the last reset."""
+    return requests.get(f"{wire.url}/__emulator/requests", timeout=5).json()["requests"]
+
+
+def test_faults_are_told_as_they_were_asked_for(wire: Wire, faults) -> None:
+    faults(refusePercent=30, refuseStatus=502, latencyMinMs=1, latencyMaxMs=3)
+    told = requests.get(f"{wire.url}/__emulator/faults", timeout=5).json()
+    assert (told["refusePercent"], told["refuseStatus"], told["latencyMinMs"], told["latencyMaxMs"], told["truncatePercent"]) == (30, 502, 1, 3, 0)
+    for wrong in ({"refusePercent": 101}, {"refusePercent": -1}, {"refuseStatus": 418}, {"latencyMinMs": 5, "latencyMaxMs": 1}, {"colour": 1}, [], {"truncatePercent": "all"}):
+        answer = requests.put(f"{wire.url}/__emulator/faults", json=wrong, timeout=5)
+        assert 400 <= answer.status_code < 500, wrong
+    assert requests.get(f"{wire.url}/__emulator/faults", timeout=5).json() == told, "what is wrong changes nothing"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_refusal_does_nothing(wire: Wire, faults, status: int) -> None:
+    """Sections 3.1 to 3.3: with the body that belongs to the status."""
+    faults(refusePercent=100, refuseStatus=status)
+    answer = wire.ask("POST", BERTHS_PATH, {"fields": {"Berth": "x"}})
+    assert answer.status_code == status
+    if status == 503:
+        assert answer.json()["error"] == RETRIABLE
+    if status == 429:
+        assert answer.json() == {"errors": [{"error": "RATE_LIMIT_REACHED", "message": "Rate limit exceeded. Please try again later"}]}
+    faults()
+    assert len(wire.good("GET", BERTHS_PATH)["records"]) == 3
+
+
+def test_some_are_refused_and_some_are_not(wire: Wire, faults) -> None:
+    faults(refusePercent=50)
+    states = [wire.ask("GET", BERTHS_PATH).status_code for _ in range(60)]
+    assert set(states) == {200, 503} and 10 <= states.count(503) <= 50
+
+
+def test_a_connection_is_cut_before_or_after_the_work(wire: Wire, faults) -> None:
+    """A client cannot tell which: a write that was cut off may have happened."""
+    for key, name in (("cutBeforePercent", "before"), ("cutAfterPercent", "after")):
+        faults(**{key: 100})
+        with pytest.raises(requests.ConnectionError):
+            wire.ask("POST", BERTHS_PATH, {"fields": {"Berth": name}})
+    faults()
+    names = cells(wire.good("GET", BERTHS_PATH)["records"], "Berth")
+    assert "before" not in names and "after" in names
+
+
+def test_an_answer_that_ends_in_the_middle(wire: Wire, faults) -> None:
+    """The write was done."""
+    faults(truncatePercent=100)
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+        wire.ask("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 77}})
+    faults()
+    assert wire.good("GET", f"{BERTHS_PATH}/{EAST}")["fields"]["Depth"] == 77
+
+
+def test_answers_that_take_their_time(wire: Wire, faults) -> None:
+    faults(latencyMinMs=150, latencyMaxMs=200)
+    answer = wire.ask("GET", BERTHS_PATH)
+    assert answer.status_code == 200 and answer.elapsed.total_seconds() >= 0.15
+    with pytest.raises(requests.ReadTimeout):
+        requests.get(wire.url + BERTHS_PATH, headers={"Authorization": f"Bearer {FULL}"}, timeout=0.05)
+
+
+def test_the_emulators_own_api_has_no_faults(wire: Wire, faults) -> None:
+    """Else nobody could end them."""
+    for asked in ({"refusePercent": 100}, {"cutBeforePercent": 100}, {"truncatePercent": 100}):
+        faults(**asked)
+        assert requests.get(f"{wire.url}/__emulator/counters", timeout=5).status_code == 200
+    assert requests.post(f"{wire.url}/__emulator/reset", json={}, timeout=5).ok
+    assert wire.ask("GET", BERTHS_PATH).status_code == 200, "a reset ends them"
+
+
+def test_the_client_asks_six_times_before_it_gives_up(wire: Wire, faults) -> None:
+    """Section 14.1: at 429 only, whatever the method; writes of such a series do not happen."""
+    faults(refusePercent=100, refuseStatus=429)
+    berths = Api(FULL, endpoint_url=wire.url, retry_strategy=QUICK).table(HARBOUR, BERTHS)
+    for call in (berths.all, lambda: berths.create({"Berth": "x"}), lambda: berths.delete(EAST)):
+        before = len(seen(wire))
+        with pytest.raises(requests.exceptions.RetryError):
+            call()
+        assert [request["status"] for request in seen(wire)[before:]] == [429] * 6
+    faults()
+    assert len(berths.all()) == 3
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_the_client_asks_once_at_other_errors(wire: Wire, faults, status: int) -> None:
+    """Section 14.1: without `Retry-After`."""
+    faults(refusePercent=100, refuseStatus=status)
+    with pytest.raises(requests.HTTPError) as told:
+        Api(FULL, endpoint_url=wire.url, retry_strategy=QUICK).table(HARBOUR, BERTHS).all()
+    assert told.value.response.status_code == status and len(seen(wire)) == 1
+
+
+def test_the_client_waits_as_long_as_it_is_told(wire: Wire) -> None:
+    """Section 14.1: with `Retry-After` it outlives the penalty, which its own patience would not."""
+    wire.url = wire.admin or wire.url
+    berths = Api(FULL, endpoint_url=wire.url).table(HARBOUR, BERTHS)
+    strict = {**NO_LIMITS, "requestsPerSecondPerBase": 2, "penaltySeconds": 1}
+    requests.put(f"{wire.url}/__emulator/limits", json={**strict, "retryAfterHeader": True}, timeout=5).raise_for_status()
+    for depth in range(6):
+        assert berths.update(EAST, {"Depth": depth})["fields"]["Depth"] == depth
+    assert 429 in {request["status"] for request in seen(wire)}
+    requests.put(f"{wire.url}/__emulator/limits", json={**strict, "penaltySeconds": 30}, timeout=5).raise_for_status()
+    hasty = Api(FULL, endpoint_url=wire.url, retry_strategy=QUICK).table(HARBOUR, BERTHS)
+    with pytest.raises(requests.exceptions.RetryError):
+        for depth in range(30):
+            hasty.update(EAST, {"Depth": depth})
