@@ -165,6 +165,21 @@ onBoth("typecast converts and field ids come back when asked for", async (run) =
   await run.write("destroy", () => table.destroy([made.id, many[0].id]));
 });
 
+onBoth("files are attached by their URLs, kept by their ids and taken away", async (run) => {
+  const table = run.table(CUSTOMERS, EVERYTHING);
+  const url = "https://example.com/plans/first%20floor.png";
+  const made = await run.write("create", () => table.create({ Name: "with files", Files: [{ url }, { url, filename: "same.png" }] }));
+  assert.deepEqual(made.fields.Files.map((file) => [file.url, file.filename.replace("%20", " ")]), [[url, "first floor.png"], [url, "same.png"]]);
+  const [first, second] = made.fields.Files;
+  const turned = await run.write("in another order", () => table.update(made.id, { Files: [{ id: second.id }, first] }));
+  assert.deepEqual(turned.fields.Files, [second, first]);
+  assert.deepEqual(await run.read("find", () => table.find(made.id)), turned);
+  const wrong = await run.write("no URL", () => table.update(made.id, { Files: [{ url: "data:text/plain,x" }] }));
+  assert.deepEqual([wrong.type, wrong.statusCode], ["INVALID_ATTACHMENT_OBJECT", 422]);
+  assert.equal((await run.write("none", () => table.update(made.id, { Files: [] }))).fields.Files, undefined);
+  await run.write("destroy", () => table.destroy(made.id));
+});
+
 onBoth("makeRequest reaches any path of the base", async (run) => {
   const base = run.client().base(WAREHOUSE);
   const listed = await run.read("GET", async () => (await base.makeRequest({ path: `/${ITEMS}`, qs: { pageSize: 2, view: "Grid view", fields: ["SKU"] } })).body);
