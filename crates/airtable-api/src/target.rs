@@ -11,6 +11,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// All that RFC 3986 does not call unreserved, so that a `/` in a table name stays in its segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Airtable's API, and the host that takes uploads of attachments, which are the only call that has another one.
+///
+/// Source: <https://airtable.com/developers/web/api/upload-attachment>
+const API_HOST: &str = "api.airtable.com";
+const UPLOAD_HOST: &str = "content.airtable.com";
+
 /// A base URL that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOrigin {
@@ -83,7 +89,10 @@ impl Origin {
         };
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
+        parts.authority = Some(match self.authority.as_str() {
+            API_HOST if target.uploads_attachment() => Authority::from_static(UPLOAD_HOST),
+            _ => self.authority.clone(),
+        });
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).map_err(|_| InvalidTarget::NotAPath)
     }
@@ -121,6 +130,15 @@ impl Target {
     /// The path, undecoded.
     pub fn path(&self) -> &str {
         self.0.path()
+    }
+
+    /// `/v0/{base}/{record}/{field}/uploadAttachment`, which no table's name looks like.
+    fn uploads_attachment(&self) -> bool {
+        let path = self.path();
+        match path.strip_suffix('/').unwrap_or(path).split('/').collect::<Vec<_>>()[..] {
+            ["", "v0", _, record, _, "uploadAttachment"] => record.starts_with("rec"),
+            _ => false,
+        }
     }
 
     /// The query, undecoded, without its `?`; `None` when there is none.
@@ -240,6 +258,23 @@ mod tests {
             below.uri(&target("/v0/'?a=b+c")).unwrap().to_string(),
             "http://127.0.0.1:1/under/v0/'?a=b+c"
         );
+    }
+
+    #[test]
+    fn uploads_go_to_airtables_host_for_uploads_and_nothing_else_does() {
+        let upload = "/v0/appAAAAAAAAAAAAAA/recAAAAAAAAAAAAAA/A%2FB/uploadAttachment";
+        let airtable = Origin::parse("https://api.airtable.com").unwrap();
+        let host = |path: &str| airtable.uri(&target(path)).unwrap().host().unwrap().to_owned();
+        assert_eq!(host(upload), "content.airtable.com");
+        for path in [
+            "/v0/appAAAAAAAAAAAAAA/uploadAttachment",
+            "/v0/appAAAAAAAAAAAAAA/Tasks/recAAAAAAAAAAAAAA/uploadAttachment",
+            "/v0/appAAAAAAAAAAAAAA/Tasks/uploadAttachment/comments",
+        ] {
+            assert_eq!(host(path), "api.airtable.com", "{path}");
+        }
+        let emulator = Origin::parse("http://127.0.0.1:1").unwrap();
+        assert_eq!(emulator.uri(&target(upload)).unwrap().to_string(), format!("http://127.0.0.1:1{upload}"));
     }
 
     #[test]
