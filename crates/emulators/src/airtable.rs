@@ -8,6 +8,7 @@ mod cell;
 mod comments;
 mod computed;
 mod config;
+mod dependents;
 mod emulator;
 mod errors;
 mod faults;

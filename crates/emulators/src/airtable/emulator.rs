@@ -34,7 +34,7 @@ use super::records::{Actor, Write};
 use super::render::Rendering;
 use super::routes::{CommentsOp, RecordsOp, Route, WebhooksOp};
 use super::seed::Seed;
-use super::webhooks::{Transaction, Webhooks};
+use super::webhooks::{Source, Transaction, Webhooks};
 use super::{body, comments, list, meta, records, structure, webhooks};
 
 /// URLs are shorter than this, on all endpoints.
@@ -360,12 +360,19 @@ impl Shared {
 
     /// The base as it is (unchanged records are shared), if a webhook has to be told what a write changes.
     fn before_if_watched(&self, base: &Base) -> Option<Base> {
-        lock(&self.webhooks).watch(base.id).then(|| base.clone())
+        lock(&self.webhooks).watch(base.id).then(|| base.past())
     }
 
     fn tell_webhooks(self: &Arc<Self>, before: Option<&Base>, after: &Base, grant: &Grant, now: Timestamp) {
         if let Some(before) = before {
-            let transaction = Transaction { before, after, users: &self.users, user: grant.user, now };
+            let transaction = Transaction {
+                before,
+                after,
+                users: &self.users,
+                user: grant.user,
+                source: Source::PublicApi,
+                now,
+            };
             let pings = lock(&self.webhooks).tell(&transaction);
             for ping in pings.into_iter().filter(|_| self.pings.load(Ordering::Relaxed)) {
                 let shared = Arc::clone(self);

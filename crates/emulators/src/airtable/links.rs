@@ -39,11 +39,12 @@ pub(crate) fn detach(base: &mut Base, table: usize, slot: u32, stamp: Stamp) {
     }
     for other in 0..base.tables.len() {
         for field in 0..base.tables[other].fields.len() {
-            let link = base.tables[other].fields[field].kind.link_mut();
-            let Some(link) = link.filter(|link| link.table == table && link.inverse.is_none()) else {
+            let link = base.tables[other].fields[field].kind.link();
+            if !link.is_some_and(|link| link.table == table && link.inverse.is_none()) {
                 continue;
-            };
-            for source in link.backlinks.remove(&slot).unwrap_or_default() {
+            }
+            let sources = base.tables[other].backlinks.get_mut(&field);
+            for source in sources.and_then(|sources| sources.remove(&slot)).unwrap_or_default() {
                 change_cell(base, other, source, field, slot, Change::Remove, stamp);
             }
         }
@@ -53,13 +54,16 @@ pub(crate) fn detach(base: &mut Base, table: usize, slot: u32, stamp: Stamp) {
 /// Makes the index of who links where anew, from the cells.
 pub(crate) fn index_sources(base: &mut Base) {
     for table in &mut base.tables {
-        for (position, field) in table.fields.iter_mut().enumerate() {
-            let Some(link) = field.kind.link_mut().filter(|link| link.inverse.is_none()) else { continue };
-            link.backlinks.clear();
+        table.backlinks.clear();
+        for (position, field) in table.fields.iter().enumerate() {
+            if field.kind.link().is_none_or(|link| link.inverse.is_some()) {
+                continue;
+            }
+            let sources = table.backlinks.entry(position).or_default();
             for slot in table.rows.by_creation_from(0) {
                 let linked = table.rows.get(slot).map(|record| record.cell(position).links());
                 for &other in linked.unwrap_or_default() {
-                    link.backlinks.entry(other).or_default().push(slot);
+                    sources.entry(other).or_default().push(slot);
                 }
             }
         }
@@ -82,19 +86,20 @@ struct End {
 impl End {
     /// Makes the other end agree.
     fn other_side(&self, base: &mut Base, other: u32, change: Change, stamp: Stamp) {
-        let Some(link) = base.tables[self.table].fields[self.field].kind.link_mut() else { return };
+        let Some(link) = base.tables[self.table].fields[self.field].kind.link() else { return };
         if let Some(inverse) = link.inverse {
             let linked = link.table;
             change_cell(base, linked, other, inverse, self.slot, change, stamp);
             return;
         }
-        let sources = link.backlinks.entry(other).or_default();
+        let backlinks = base.tables[self.table].backlinks.entry(self.field).or_default();
+        let sources = backlinks.entry(other).or_default();
         match change {
             Change::Add => sources.push(self.slot),
             Change::Remove => sources.retain(|source| *source != self.slot),
         }
         if sources.is_empty() {
-            link.backlinks.remove(&other);
+            backlinks.remove(&other);
         }
     }
 }

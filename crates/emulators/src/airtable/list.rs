@@ -1,6 +1,7 @@
 //! Listing records: which ones, in which order, and a page of them.
 
 pub(crate) mod offsets;
+mod orders;
 pub(crate) mod params;
 pub(crate) mod sort;
 
@@ -16,7 +17,7 @@ use self::sort::SortKey;
 use super::computed::Eval;
 use super::errors::AirtableError;
 use super::ids::{RecordId, ViewId};
-use super::model::{Base, Table};
+use super::model::{Base, Table, View};
 use super::render::{self, Rendering};
 
 /// How long a formula may go through a table. Airtable says 503 when a request "timed out", not when that is.
@@ -43,10 +44,14 @@ pub(crate) fn page(
         None => {
             let walk = if !plan.sort.is_empty() {
                 Walk::Sorted(plan.sorted(eval, table).into())
-            } else if plan.in_view {
-                Walk::ByCreation
             } else {
-                Walk::ById
+                match plan.view {
+                    Some(view) if view.filter.is_some() || !view.sort.is_empty() => {
+                        Walk::View(listings.orders.of(eval, table, view))
+                    }
+                    Some(_) => Walk::ByCreation,
+                    None => Walk::ById,
+                }
             };
             (None, Anchor::default(), listings.begin(place, walk))
         }
@@ -86,19 +91,19 @@ pub(crate) fn page(
 }
 
 /// What the parameters mean for this table.
-struct Plan {
+struct Plan<'b> {
     sort: Vec<SortKey>,
     filter: Option<Formula>,
     fields: Option<Vec<usize>>,
-    in_view: bool,
+    view: Option<&'b View>,
     /// When to give up filtering.
     until: Instant,
     /// Whether that has happened: what was not looked at yet was left out.
     timed_out: Cell<bool>,
 }
 
-impl Plan {
-    fn new(base: &Base, index: usize, params: &ListParams, until: Instant) -> Result<Self, AirtableError> {
+impl<'b> Plan<'b> {
+    fn new(base: &'b Base, index: usize, params: &ListParams, until: Instant) -> Result<Self, AirtableError> {
         let table = &base.tables[index];
         let field = |name: &String| table.field(name).ok_or_else(|| AirtableError::unknown_field(name));
         let fields = params.fields.as_ref().map(|names| names.iter().map(field).collect()).transpose()?;
@@ -107,12 +112,9 @@ impl Plan {
             .iter()
             .map(|(name, descending)| Ok(SortKey { field: field(name)?, descending: *descending }))
             .collect::<Result<_, AirtableError>>()?;
-        if let Some(view) = &params.view {
-            check_view(base, table, view)?;
-        }
+        let view = params.view.as_ref().map(|view| find_view(base, table, view)).transpose()?;
         let filter = params.filter.as_deref().map(|text| compile_filter(text, table)).transpose()?;
-        let (in_view, timed_out) = (params.view.is_some(), Cell::new(false));
-        Ok(Self { sort, filter, fields, in_view, until, timed_out })
+        Ok(Self { sort, filter, fields, view, until, timed_out: Cell::new(false) })
     }
 
     /// Whether the filter lets a record pass.
@@ -144,6 +146,9 @@ impl Plan {
         match walk {
             Walk::ById => Box::new(rows.by_id_from(first).map(|slot| (slot, slot)).filter(keeps)),
             Walk::ByCreation => Box::new(rows.by_creation_from(at).map(|slot| (slot, slot)).filter(keeps)),
+            Walk::View(slots) => Box::new(
+                (at..slots.len() as u32).map(|at| (at, slots[at as usize])).filter(keeps), // which what was deleted since does not pass
+            ),
             // Filtered when it was sorted; what was deleted since is left out.
             Walk::Sorted(slots) => Box::new(
                 (at..slots.len() as u32)
@@ -156,10 +161,12 @@ impl Plan {
     fn sorted(&self, eval: &Eval<'_>, table: usize) -> Vec<u32> {
         let rows = &eval.base.tables[table].rows;
         let kept = |slot: &u32| self.keeps(eval, table, *slot);
-        let slots: Vec<u32> = if self.in_view {
-            rows.by_creation_from(0).filter(kept).collect()
-        } else {
-            rows.by_id_from(None).filter(kept).collect()
+        let slots: Vec<u32> = match self.view {
+            Some(view) => {
+                let shown = |slot: &u32| view.shows(eval, table, *slot);
+                rows.by_creation_from(0).filter(|slot| shown(slot) && kept(slot)).collect()
+            }
+            None => rows.by_id_from(None).filter(kept).collect(),
         };
         sort::sort(eval, table, slots, &self.sort)
     }
@@ -172,10 +179,11 @@ impl ListParams {
 }
 
 /// A view of the table, by id or by name.
-fn check_view(base: &Base, table: &Table, view: &str) -> Result<(), AirtableError> {
+fn find_view<'b>(base: &Base, table: &'b Table, view: &str) -> Result<&'b View, AirtableError> {
     let id = ViewId::parse(view);
-    if table.views.iter().any(|own| Some(own.id) == id || own.name == view) {
-        return Ok(());
+    let found = table.views.iter().find(|own| Some(own.id) == id);
+    if let Some(found) = found.or_else(|| table.views.iter().find(|own| own.name == view)) {
+        return Ok(found);
     }
     let elsewhere = base.tables.iter().flat_map(|table| &table.views).any(|other| Some(other.id) == id);
     Err(if elsewhere { AirtableError::failed_state_check() } else { AirtableError::view_not_found(view) })

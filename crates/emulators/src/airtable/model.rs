@@ -1,13 +1,17 @@
 //! A base as it is kept: tables, fields, views, and the records in them.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use airtable_formula::{Formula, Schema};
 use serde_json::{Map, Value};
 
 use super::access::Role;
+use super::computed::Eval;
+use super::dependents::Dependents;
 use super::ids::{BaseId, ChoiceId, FieldId, TableId, ViewId};
+use super::list::sort::SortKey;
 use super::rows::Rows;
 
 /// A base. Tables never move, so their positions are keys.
@@ -21,6 +25,8 @@ pub(crate) struct Base {
     /// Milliseconds since 1970.
     pub(crate) created: i64,
     pub(crate) tables: Vec<Table>,
+    /// What is computed from what.
+    pub(crate) dependents: Arc<Dependents>,
     /// Its metadata has changed since it was last kept.
     pub(crate) is_redefined: bool,
 }
@@ -33,14 +39,56 @@ pub(crate) struct Table {
     pub(crate) description: Option<String>,
     /// Position of the primary field.
     pub(crate) primary: usize,
-    pub(crate) fields: Vec<Field>,
+    pub(crate) fields: Fields,
     pub(crate) views: Vec<View>,
     pub(crate) rows: Rows,
+    /// By link field without an inverse: who links to a slot of the linked table.
+    pub(crate) backlinks: HashMap<usize, HashMap<u32, Vec<u32>>>,
     /// What formulas of this table see; compiled ones hold positions in it, which are those of `fields`.
     pub(crate) schema: Arc<Schema>,
     /// Keys of the metadata that only travel through, such as `dateDependencySettings`.
     pub(crate) extra: Map<String, Value>,
     pub(crate) fields_by_name: HashMap<String, usize>,
+}
+
+/// The fields of a table. Clones share them until one side changes them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fields(Arc<Vec<Field>>);
+
+impl From<Vec<Field>> for Fields {
+    fn from(fields: Vec<Field>) -> Self {
+        Self(Arc::new(fields))
+    }
+}
+
+impl Fields {
+    /// Whether they are the very same: not whether they are alike.
+    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for Fields {
+    type Target = [Field];
+
+    fn deref(&self) -> &[Field] {
+        &self.0
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut [Field] {
+        Arc::<Vec<Field>>::make_mut(&mut self.0)
+    }
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = &'a Field;
+    type IntoIter = std::slice::Iter<'a, Field>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
 }
 
 /// A field.
@@ -54,7 +102,7 @@ pub(crate) struct Field {
     pub(crate) options: Option<Value>,
 }
 
-/// A view. None has filters or an order of its own yet: it shows all records as they were created.
+/// A view. Without an order of its own it shows records as they were created.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) id: ViewId,
@@ -62,6 +110,9 @@ pub(crate) struct View {
     pub(crate) kind: String,
     /// Served for grid views when asked for; `None` is all fields.
     pub(crate) visible_field_ids: Option<Vec<FieldId>>,
+    /// `None`: it shows all records.
+    pub(crate) filter: Option<Arc<Formula>>,
+    pub(crate) sort: Vec<SortKey>,
     pub(crate) extra: Map<String, Value>,
 }
 
@@ -137,8 +188,6 @@ pub(crate) struct LinkKind {
     pub(crate) table: usize,
     /// The field of `table` that shows the same links from the other side.
     pub(crate) inverse: Option<usize>,
-    /// Without an inverse field: who links to a slot of `table`.
-    pub(crate) backlinks: HashMap<u32, Vec<u32>>,
 }
 
 /// The choices of a select field. They are only ever appended, so cells hold positions.
@@ -308,6 +357,36 @@ impl Kind {
 }
 
 impl Table {
+    /// The table as it is now, for comparing: without what finds fields by name and records by id or link.
+    fn past(&self) -> Self {
+        Self {
+            id: self.id,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            primary: self.primary,
+            fields: self.fields.clone(),
+            views: self.views.clone(),
+            rows: self.rows.past(),
+            backlinks: HashMap::new(),
+            schema: Arc::clone(&self.schema),
+            extra: Map::new(),
+            fields_by_name: HashMap::new(),
+        }
+    }
+
+    /// The slots of the records whose `field` links to a slot of its linked table.
+    pub(crate) fn linking_here<'b>(&'b self, base: &'b Base, field: usize, slot: u32) -> &'b [u32] {
+        let Some(link) = self.fields[field].kind.link() else { return &[] };
+        match link.inverse {
+            Some(inverse) => {
+                base.tables[link.table].rows.get(slot).map_or(&[], |record| record.cell(inverse).links())
+            }
+            None => {
+                self.backlinks.get(&field).and_then(|sources| sources.get(&slot)).map_or(&[], Vec::as_slice)
+            }
+        }
+    }
+
     /// A field by id, else by its exact name.
     pub(crate) fn field(&self, name_or_id: &str) -> Option<usize> {
         let by_id =
@@ -317,6 +396,20 @@ impl Table {
 }
 
 impl Base {
+    /// The base as it is now, to be compared with what a write makes of it. Costs a pointer for 256 records.
+    pub(crate) fn past(&self) -> Self {
+        Self {
+            id: self.id,
+            name: String::new(),
+            role: self.role,
+            workspace: String::new(),
+            created: self.created,
+            tables: self.tables.iter().map(Table::past).collect(),
+            dependents: Arc::clone(&self.dependents),
+            is_redefined: false,
+        }
+    }
+
     /// A table by id, by its exact name, or by its name in other letters' case.
     pub(crate) fn table(&self, name_or_id: &str) -> Option<usize> {
         let by_id =
@@ -325,5 +418,16 @@ impl Base {
             let wanted = name_or_id.to_lowercase();
             self.tables.iter().position(|table| table.name.to_lowercase() == wanted)
         })
+    }
+}
+
+impl View {
+    /// Whether a record of its table is in it.
+    pub(crate) fn shows(&self, eval: &Eval<'_>, table: usize, slot: u32) -> bool {
+        match (&self.filter, eval.row(table, slot)) {
+            (Some(filter), Some(row)) => filter.keeps(&row, eval.context()),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
     }
 }

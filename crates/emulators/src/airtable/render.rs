@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::cell::Cell;
 use super::computed::{Eval, last_modified};
 use super::fields::{attachment, barcode, date, number, people, text};
-use super::ids::FieldId;
 use super::model::{Choice, Field, Kind, ResultFormat};
 use super::rows::Record;
 
@@ -103,18 +102,22 @@ fn cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize)
     }
 }
 
-/// The cells of a record that are not empty, in the shape of webhook payloads.
-pub(crate) fn payload_cells(eval: &Eval<'_>, table: usize, slot: u32) -> BTreeMap<FieldId, Value> {
+/// The cells of a record that are not empty, by field, in the shape of webhook payloads.
+pub(crate) fn payload_cells(eval: &Eval<'_>, table: usize, slot: u32) -> BTreeMap<usize, Value> {
     let own = &eval.base.tables[table];
     let Some(record) = own.rows.get(slot) else { return BTreeMap::new() };
-    let fields = own.fields.iter().enumerate();
-    fields
-        .filter_map(|(index, field)| Some((field.id, payload_cell(eval, table, slot, record, index)?)))
-        .collect()
+    let fields = 0..own.fields.len();
+    fields.filter_map(|index| Some((index, payload_cell(eval, table, slot, record, index)?))).collect()
 }
 
 /// As [`cell`], with more about choices, links, people and looked-up values.
-fn payload_cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize) -> Option<Value> {
+pub(crate) fn payload_cell(
+    eval: &Eval<'_>,
+    table: usize,
+    slot: u32,
+    record: &Record,
+    index: usize,
+) -> Option<Value> {
     let field = &eval.base.tables[table].fields[index];
     let choice = |index: u32| {
         let found = field.kind.choices().and_then(|choices| choices.list.get(index as usize));

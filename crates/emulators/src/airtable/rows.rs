@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -135,15 +136,22 @@ impl Record {
     }
 }
 
+/// Slots that are shared and compared as one.
+const CHUNK: usize = 256;
+
+type Slot = Option<Arc<Record>>;
+
 /// All records of a table. Cloning is cheap: clones share the records until one side changes them.
 ///
 /// A record keeps its slot for life and a slot is never used again, so links, listings that are under way, and the
 /// order of creation are plain numbers. A deleted record leaves one empty word behind.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
-    slots: Vec<Option<Arc<Record>>>,
+    /// All full but for the last one.
+    chunks: Vec<Arc<Vec<Slot>>>,
     by_id: BTreeMap<RecordId, u32>,
     last_number: u32,
+    edition: u64,
     /// Slots whose records were added, changed or removed; `None`: nobody wants to know.
     changed: Option<BTreeSet<u32>>,
 }
@@ -153,11 +161,20 @@ impl Rows {
     pub(crate) fn restore(records: Vec<(u32, Record)>, last_number: u32) -> Self {
         let mut rows = Self { last_number, ..Self::default() };
         for (slot, record) in records {
-            rows.slots.resize(slot as usize, None);
+            while rows.next_slot() < slot {
+                rows.push(None);
+            }
             rows.by_id.insert(record.id, slot);
-            rows.slots.push(Some(Arc::new(record)));
+            rows.push(Some(Arc::new(record)));
+            rows.note(slot);
         }
         rows
+    }
+
+    /// The records as they are now, to be compared with what becomes of them. They are found by slot alone, and it costs a
+    /// pointer for each chunk of them.
+    pub(crate) fn past(&self) -> Self {
+        Self { chunks: self.chunks.clone(), ..Self::default() }
     }
 
     /// Notes from now on which slots change.
@@ -171,18 +188,27 @@ impl Rows {
     }
 
     /// Slots whose records are not the very ones that they were, in ascending order. Records that a clone shares are told
-    /// apart by their place in memory, so this costs a comparison of two numbers for each.
+    /// apart by their place in memory, and so are chunks of them: what has not changed costs next to nothing.
     pub(crate) fn differing(&self, before: Option<&Self>) -> Vec<u32> {
-        let old = before.map_or(&[][..], |before| &before.slots);
-        let is_same = |slot: &u32| {
-            let place = |slots: &[Option<Arc<Record>>]| slots.get(*slot as usize).cloned().flatten();
-            match (place(old), place(&self.slots)) {
-                (None, None) => true,
-                (Some(old), Some(new)) => Arc::ptr_eq(&old, &new),
-                _ => false,
+        let old = before.map_or(&[][..], |before| &before.chunks);
+        let mut differing = Vec::new();
+        for (at, chunk) in self.chunks.iter().enumerate() {
+            let old = old.get(at);
+            if old.is_some_and(|old| Arc::ptr_eq(old, chunk)) {
+                continue;
             }
-        };
-        (0..self.next_slot()).filter(|slot| !is_same(slot)).collect()
+            for (within, new) in chunk.iter().enumerate() {
+                let is_same = match (old.and_then(|old| old.get(within)).and_then(Option::as_ref), new) {
+                    (None, None) => true,
+                    (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                    _ => false,
+                };
+                if !is_same {
+                    differing.push((at * CHUNK + within) as u32);
+                }
+            }
+        }
+        differing
     }
 
     /// What an autoNumber field showed for the newest record.
@@ -195,9 +221,33 @@ impl Rows {
         self.last_number = self.last_number.max(number);
     }
 
+    /// A number that no other state of any table's records has: where it is the same, so are they.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
+    }
+
     fn note(&mut self, slot: u32) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.edition = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(changed) = &mut self.changed {
             changed.insert(slot);
+        }
+    }
+
+    fn slot(&self, slot: u32) -> Option<&Slot> {
+        self.chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)
+    }
+
+    /// A chunk that a clone shares is copied first: pointers, not records.
+    fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        let chunk = self.chunks.get_mut(slot as usize / CHUNK)?;
+        Arc::make_mut(chunk).get_mut(slot as usize % CHUNK)
+    }
+
+    fn push(&mut self, slot: Slot) {
+        match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => Arc::make_mut(chunk).push(slot),
+            None => self.chunks.push(Arc::new(vec![slot])),
         }
     }
 
@@ -207,16 +257,17 @@ impl Rows {
 
     /// The slot that the next record gets.
     pub(crate) fn next_slot(&self) -> u32 {
-        self.slots.len() as u32
+        let last = self.chunks.last().map_or(0, |chunk| chunk.len());
+        (self.chunks.len().saturating_sub(1) * CHUNK + last) as u32
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Record> {
-        self.slots.get(slot as usize)?.as_deref()
+        self.slot(slot)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Record> {
         self.note(slot);
-        self.slots.get_mut(slot as usize)?.as_mut().map(Arc::make_mut)
+        self.slot_mut(slot)?.as_mut().map(Arc::make_mut)
     }
 
     pub(crate) fn find(&self, id: RecordId) -> Option<u32> {
@@ -231,14 +282,14 @@ impl Rows {
         self.last_number = self.last_number.max(record.number);
         let slot = self.next_slot();
         self.by_id.insert(record.id, slot);
-        self.slots.push(Some(Arc::new(record)));
+        self.push(Some(Arc::new(record)));
         self.note(slot);
         slot
     }
 
     pub(crate) fn remove(&mut self, slot: u32) {
         self.note(slot);
-        if let Some(record) = self.slots.get_mut(slot as usize).and_then(Option::take) {
+        if let Some(record) = self.slot_mut(slot).and_then(Option::take) {
             self.by_id.remove(&record.id);
         }
     }
@@ -251,7 +302,7 @@ impl Rows {
 
     /// Slots from one on, in the order of creation: the order of a view that nobody has sorted.
     pub(crate) fn by_creation_from(&self, first: u32) -> impl Iterator<Item = u32> {
-        (first..self.next_slot()).filter(|&slot| self.slots[slot as usize].is_some())
+        (first..self.next_slot()).filter(|&slot| self.get(slot).is_some())
     }
 }
 
@@ -316,6 +367,23 @@ mod tests {
         rows.get_mut(slot).unwrap().set(0, Cell::text("new"));
         assert_eq!(before.get(slot).unwrap().cell(0), &Cell::Empty);
         assert_eq!(rows.get(slot).unwrap().cell(0), &Cell::text("new"));
+    }
+
+    #[test]
+    fn what_has_changed_since_is_found_over_many_chunks() {
+        let mut rows = Rows::default();
+        for n in 0..1000 {
+            rows.insert(Record::new(id(n), 0));
+        }
+        let past = rows.past();
+        assert!(rows.differing(Some(&past)).is_empty());
+        rows.get_mut(256).unwrap().set(0, Cell::Checked);
+        rows.remove(511);
+        rows.insert(Record::new(id(1000), 0));
+        assert_eq!(rows.differing(Some(&past)), [256, 511, 1000]);
+        assert_eq!(rows.differing(None).len(), 1000, "all that are there");
+        assert_eq!(past.get(256).unwrap().cell(0), &Cell::Empty);
+        assert_eq!((past.get(511).map(|record| record.id), past.next_slot()), (Some(id(511)), 1000));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod metadata;
 mod options;
 mod records;
 mod tokens;
+mod views;
 
 use std::fmt;
 

@@ -9,7 +9,7 @@ mod reading;
 
 use std::collections::HashSet;
 
-use airtable_formula::{Timestamp, Tree};
+use airtable_formula::{Formula, Timestamp, Tree};
 use axum::body::Body;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -395,12 +395,14 @@ fn by_ids(field: &mut Value, find: impl Fn(&str, bool) -> Option<String>) {
 /// What a formula says, whatever its fields are called; `None` for other fields and for what is no formula.
 pub(crate) fn formula_by_ids(table: &Table, field: &Field) -> Option<String> {
     match &field.kind {
-        Kind::Formula(formula) => {
-            let compiled = formula.compiled.as_ref()?;
-            Some(compiled.tree().rename_fields(names_of(table)).to_string())
-        }
+        Kind::Formula(formula) => Some(by_field_ids(table, formula.compiled.as_ref()?)),
         _ => None,
     }
+}
+
+/// The text of a formula of a table, fields named as `{fld…}`.
+pub(crate) fn by_field_ids(table: &Table, formula: &Formula) -> String {
+    formula.tree().rename_fields(names_of(table)).to_string()
 }
 
 fn names_of(table: &Table) -> impl Fn(&str, bool) -> Option<String> {

@@ -6,6 +6,7 @@
 mod changes;
 mod ping;
 mod specification;
+mod told;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -34,6 +35,25 @@ const MOST_KEPT: usize = 50_000;
 
 /// How long a hook lives without being refreshed, and a payload at all, in milliseconds.
 const LIFE: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Where a change comes from; others than these do not happen here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Source {
+    PublicApi,
+    #[expect(dead_code, reason = "edits in Airtable's own interface come over the emulator's API")]
+    Client,
+    Sync,
+}
+
+impl Source {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::PublicApi => "publicApi",
+            Self::Client => "client",
+            Self::Sync => "sync",
+        }
+    }
+}
 
 /// What is done with webhooks; `from_…` checks its shape.
 #[derive(Debug)]
@@ -159,6 +179,7 @@ impl Webhooks {
         of_base.transactions += 1;
         for hook in of_base.hooks.iter_mut().filter(|hook| hook.is_enabled(now)) {
             let told = match hook.specification.still_holds(transaction.after) {
+                true if !hook.specification.wants_source(transaction.source) => continue,
                 true => match changes.told(&hook.specification) {
                     Some(told) => told,
                     None => continue,
@@ -167,7 +188,7 @@ impl Webhooks {
                     hook.works = false;
                     Map::from_iter([
                         ("error".to_owned(), json!(true)),
-                        ("code".to_owned(), json!("INVALID_HOOK")),
+                        ("code".to_owned(), json!("INVALID_FILTERS")),
                     ])
                 }
             };

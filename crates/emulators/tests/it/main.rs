@@ -24,4 +24,5 @@ mod structure;
 mod support;
 mod typecast;
 mod upsert;
+mod views;
 mod webhooks;

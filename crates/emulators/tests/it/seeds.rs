@@ -28,7 +28,7 @@ fn every_problem_is_told_with_its_path() {
                     {"id": "fld00000000000007", "name": "H", "type": "formula", "options": {"formula": "{G}"}},
                     {"id": "fld00000000000008", "name": "S", "type": "singleSelect", "options": {"choices": [{"name": "x"}, {"name": "x"}, {}]}},
                 ],
-                "views": [{"id": "viw1", "name": "V", "type": "list"}],
+                "views": [{"id": "viw1", "name": "V", "type": "sheet"}],
                 "records": [
                     {"id": "rec1", "fields": {"A": "x"}},
                     {"id": "rec00000000000001", "createdTime": "yesterday", "fields": {"Nope": 1, "S": "y"}},
@@ -62,7 +62,7 @@ fn every_problem_is_told_with_its_path() {
         "bases[0].tables[0].fields[7].options.choices[1].name: another choice",
         "bases[0].tables[0].fields[7].options.choices[2]: must be an object with a name",
         "bases[0].tables[0].views[0].id: \"viw1\" is not",
-        "bases[0].tables[0].views[0].type: \"list\" is none of",
+        "bases[0].tables[0].views[0].type: \"sheet\" is none of",
         "bases[0].tables[0].records[0].id: \"rec1\" is not rec",
         "bases[0].tables[0].records[1].createdTime: \"yesterday\" is not an ISO date",
         "bases[0].tables[0].records[1].fields[\"Nope\"]: the table has no such field",

@@ -323,3 +323,218 @@ async fn a_hook_on_this_machine_is_pinged_with_a_mac_and_shows_the_result() {
     let result = tokio::time::timeout(std::time::Duration::from_secs(10), shown).await.unwrap();
     assert_eq!((&result["success"], &result["retryNumber"]), (&json!(true), &json!(0)));
 }
+
+/// Three tables in a row, each seeing the one before over a link: A's numbers are doubled, looked up in B, summed there,
+/// and looked up again in C.
+fn in_a_row() -> Value {
+    let mut seed = seed();
+    let scopes = json!(["data.records:read", "data.records:write", "schema.bases:write", "webhook:manage"]);
+    seed["tokens"] = json!([{"token": FULL, "bases": "*", "user": "usrAda00000000001", "scopes": scopes}]);
+    let link = |table: &str, inverse: &str| json!({"linkedTableId": table, "inverseLinkFieldId": inverse});
+    let over = |link: &str, target: &str| json!({"recordLinkFieldId": link, "fieldIdInLinkedTable": target});
+    let field = |id: &str, name: &str, kind: &str, options: Value| match options {
+        Value::Null => json!({"id": id, "name": name, "type": kind}),
+        options => json!({"id": id, "name": name, "type": kind, "options": options}),
+    };
+    let mut sums = over("fldBToA0000000001", "fldADouble0000001");
+    sums["formula"] = "SUM(values)".into();
+    seed["bases"] = json!([{"id": BASE, "name": "Row", "tables": [
+        {"id": "tblA0000000000001", "name": "A", "fields": [
+            field("fldAName000000001", "Name", "singleLineText", Value::Null),
+            field("fldANumber0000001", "Number", "number", json!({"precision": 0})),
+            field("fldADouble0000001", "Double", "formula", json!({"formula": "{Number} * 2"})),
+            field("fldAToB0000000001", "Bs", "multipleRecordLinks", link("tblB0000000000001", "fldBToA0000000001")),
+            field("fldASelf000000001", "Like", "multipleRecordLinks", json!({"linkedTableId": "tblA0000000000001"})),
+            field("fldALikes00000001", "Likes", "multipleLookupValues", over("fldASelf000000001", "fldANumber0000001")),
+        ], "records": [
+            {"id": rec(1), "fields": {"Name": "a1", "Number": 1}},
+            {"id": rec(2), "fields": {"Name": "a2", "Number": 2, "Like": [rec(1)]}},
+        ]},
+        {"id": "tblB0000000000001", "name": "B", "fields": [
+            field("fldBName000000001", "Name", "formula", json!({"formula": "\"b\" & {Sum}"})),
+            field("fldBToA0000000001", "As", "multipleRecordLinks", link("tblA0000000000001", "fldAToB0000000001")),
+            field("fldBSum0000000001", "Sum", "rollup", sums),
+            field("fldBToC0000000001", "Cs", "multipleRecordLinks", link("tblC0000000000001", "fldCToB0000000001")),
+        ], "records": [{"id": rec(11), "fields": {"As": [rec(1), rec(2)]}}, {"id": rec(12), "fields": {}}]},
+        {"id": "tblC0000000000001", "name": "C", "fields": [
+            field("fldCName000000001", "Name", "singleLineText", Value::Null),
+            field("fldCToB0000000001", "Bs", "multipleRecordLinks", link("tblB0000000000001", "fldBToC0000000001")),
+            field("fldCSum0000000001", "Sums", "multipleLookupValues", over("fldCToB0000000001", "fldBSum0000000001")),
+            field("fldCBig0000000001", "Big", "formula", json!({"formula": "IF(SUM({Sums}) > 9, 'big', 'small')"})),
+        ], "records": [{"id": rec(21), "fields": {"Name": "c1", "Bs": [rec(11)]}}]},
+    ]}]);
+    seed
+}
+
+#[tokio::test]
+async fn a_change_is_told_of_all_records_that_see_it_over_links() {
+    let app = TestApp::with_seed(&in_a_row()).await;
+    let hooks = format!("/v0/bases/{BASE}/webhooks");
+    let includes = json!({"includePreviousCellValues": true});
+    let path = hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), includes).await;
+    let only_c = json!({"dataTypes": ["tableData"], "recordChangeScope": "tblC0000000000001"});
+    let far = hook(&app, &hooks, only_c, json!({"includeCellValuesInFieldIds": ["fldCName000000001"]})).await;
+    let big = json!({"dataTypes": ["tableData"], "watchDataInFieldIds": ["fldCBig0000000001"]});
+    let big = hook(&app, &hooks, big, json!({})).await;
+    app.patch(&format!("/v0/{BASE}/A/{}", rec(1)), json!({"fields": {"Number": 2}})).await.ok();
+    app.patch(&format!("/v0/{BASE}/A/{}", rec(2)), json!({"fields": {"Number": 3}})).await.ok();
+    let told = payloads(&app, &path).await;
+    assert_eq!(told.len(), 2, "one write is one payload");
+    let current = |payload: &Value, table: &str, record: usize| {
+        payload["changedTablesById"][table]["changedRecordsById"][rec(record)]["current"]["cellValuesByFieldId"]
+            .clone()
+    };
+    let b11 = json!([{"id": rec(11), "name": "b8"}]);
+    assert_eq!(
+        current(&told[0], "tblA0000000000001", 1),
+        json!({"fldANumber0000001": 2, "fldADouble0000001": 4, "fldAToB0000000001": b11})
+    );
+    let likes = json!({"linkedRecordIds": [rec(1)], "valuesByLinkedRecordId": {rec(1): [2]}});
+    assert_eq!(
+        current(&told[0], "tblA0000000000001", 2),
+        json!({"fldALikes00000001": likes, "fldAToB0000000001": b11}),
+        "over a link without an inverse, too"
+    );
+    assert_eq!(
+        current(&told[0], "tblB0000000000001", 11),
+        json!({"fldBName000000001": "b8", "fldBSum0000000001": 8})
+    );
+    let sums = json!({"linkedRecordIds": [rec(11)], "valuesByLinkedRecordId": {rec(11): [8]}});
+    assert_eq!(
+        current(&told[0], "tblC0000000000001", 21),
+        json!({"fldCToB0000000001": b11, "fldCSum0000000001": sums}),
+        "small stays small"
+    );
+    let previous =
+        &told[0]["changedTablesById"]["tblB0000000000001"]["changedRecordsById"][rec(11)]["previous"];
+    assert_eq!(previous["cellValuesByFieldId"], json!({"fldBName000000001": "b6", "fldBSum0000000001": 6}));
+    assert!(told[0]["changedTablesById"]["tblB0000000000001"]["changedRecordsById"].get(rec(12)).is_none());
+
+    let told = payloads(&app, &far).await;
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["changedTablesById"].as_object().unwrap().len(), 1, "{}", told[0]);
+    let record = &told[1]["changedTablesById"]["tblC0000000000001"]["changedRecordsById"][rec(21)];
+    assert_eq!(record["current"]["cellValuesByFieldId"]["fldCBig0000000001"], "big");
+    assert_eq!(record["unchanged"]["cellValuesByFieldId"], json!({"fldCName000000001": "c1"}));
+    let told = payloads(&app, &big).await;
+    assert_eq!(told.len(), 1, "the second write alone has changed it");
+    assert_eq!(current(&told[0], "tblC0000000000001", 21), json!({"fldCBig0000000001": "big"}));
+}
+
+#[tokio::test]
+async fn links_that_come_and_go_are_told_on_both_sides_with_what_is_computed_from_them() {
+    let app = TestApp::with_seed(&in_a_row()).await;
+    let hooks = format!("/v0/bases/{BASE}/webhooks");
+    let path = hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), json!({})).await;
+    app.patch(&format!("/v0/{BASE}/A/{}", rec(1)), json!({"fields": {"Bs": [rec(12)]}})).await.ok();
+    app.delete(&format!("/v0/{BASE}/A/{}", rec(1))).await.ok();
+    app.delete(&format!("/v0/{BASE}/B/{}", rec(11))).await.ok();
+    let told = payloads(&app, &path).await;
+    assert_eq!(told.len(), 3);
+    let current = |payload: &Value, table: &str, record: usize| {
+        payload["changedTablesById"][table]["changedRecordsById"][rec(record)]["current"]["cellValuesByFieldId"]
+            .clone()
+    };
+    assert_eq!(current(&told[0], "tblB0000000000001", 11)["fldBSum0000000001"], 4);
+    assert_eq!(current(&told[0], "tblB0000000000001", 12)["fldBSum0000000001"], 2);
+    assert_eq!(
+        current(&told[0], "tblC0000000000001", 21)["fldCSum0000000001"]["valuesByLinkedRecordId"][rec(11)],
+        json!([4])
+    );
+    assert_eq!(told[1]["changedTablesById"]["tblA0000000000001"]["destroyedRecordIds"], json!([rec(1)]));
+    assert_eq!(
+        current(&told[1], "tblA0000000000001", 2),
+        json!({"fldASelf000000001": null, "fldALikes00000001": null})
+    );
+    assert_eq!(current(&told[1], "tblB0000000000001", 12)["fldBToA0000000001"], Value::Null);
+    assert_eq!(
+        current(&told[2], "tblC0000000000001", 21),
+        json!({"fldCToB0000000001": null, "fldCSum0000000001": null})
+    );
+}
+
+#[tokio::test]
+async fn entering_a_view_is_creation_leaving_it_destruction_and_its_order_no_matter() {
+    let mut seed = seed();
+    seed["tokens"][0]["scopes"] = json!(["data.records:read", "data.records:write", "webhook:manage"]);
+    seed["bases"][0]["tables"][0]["views"].as_array_mut().unwrap().extend([
+        json!({"id": "viwHeavy000000003", "name": "Heavy", "filterByFormula": "{Weight} > 2", "sort": [{"field": "Name"}]}),
+        json!({"id": "viwForm0000000004", "name": "Form", "type": "form"}),
+        json!({"id": "viwList0000000005", "name": "List", "type": "list"}),
+    ]);
+    let app = TestApp::with_seed(&seed).await;
+    let hooks = format!("/v0/bases/{BASE}/webhooks");
+    let filters = |view: &str, types: Value| json!({"dataTypes": ["tableData"], "recordChangeScope": view, "changeTypes": types});
+    for view in ["viwForm0000000004", "viwList0000000005"] {
+        let body = specification(filters(view, json!(["add"])), json!({}));
+        app.post(&hooks, body).await.refused(422, "INVALID_REQUEST_UNKNOWN");
+    }
+    let all = json!(["add", "remove", "update"]);
+    let path = hook(&app, &hooks, filters("viwHeavy000000003", all), json!({})).await;
+    let added = hook(&app, &hooks, filters("viwHeavy000000003", json!(["add"])), json!({})).await;
+
+    let record = app.create("Things", json!({"Name": "b", "Others": [rec(1001)]})).await; // weighs 1
+    app.create("Things", json!({"Name": "a", "Others": [rec(1003)]})).await; // is created in the view
+    let other = format!("/v0/{BASE}/tblOthers00000002/{}", rec(1001));
+    app.patch(&other, json!({"fields": {"Weight": 5}})).await.ok(); // enters, though nobody wrote into it
+    let one = format!("/v0/{BASE}/Things/{record}");
+    app.patch(&one, json!({"fields": {"Name": "0"}})).await.ok(); // comes first now
+    app.patch(&one, json!({"fields": {"Others": []}})).await.ok(); // leaves
+    app.patch(&one, json!({"fields": {"Name": "unseen"}})).await.ok();
+    app.delete(&one).await.ok();
+    let told = payloads(&app, &path).await;
+    let records: Vec<_> = told
+        .iter()
+        .map(|payload| payload["changedTablesById"][THINGS]["changedViewsById"]["viwHeavy000000003"].clone())
+        .collect();
+    assert_eq!(records.len(), 4, "{told:#?}");
+    let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&records[0]), ["createdRecordsById"]);
+    let entered = &records[1]["createdRecordsById"][&record];
+    assert_eq!(entered["cellValuesByFieldId"][id("fld", 1)], "b", "as a whole: {entered}");
+    assert_eq!(entered["cellValuesByFieldId"][id("fld", 23)], 5);
+    assert_eq!(keys(&records[1]), ["createdRecordsById"]);
+    assert_eq!(
+        records[2]["changedRecordsById"][&record]["current"]["cellValuesByFieldId"][id("fld", 1)],
+        "0"
+    );
+    assert_eq!(keys(&records[2]), ["changedRecordsById"]);
+    assert_eq!(records[3], json!({"destroyedRecordIds": [record]}));
+    assert_eq!(payloads(&app, &added).await.len(), 2);
+}
+
+#[tokio::test]
+async fn twenty_single_updates_are_twenty_payloads_for_each_hook() {
+    let app = TestApp::with_seed(&in_a_row()).await;
+    let hooks = format!("/v0/bases/{BASE}/webhooks");
+    let mut paths = Vec::new();
+    for _ in 0..3 {
+        paths.push(hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), json!({})).await);
+    }
+    for number in 100..120 {
+        app.patch(&format!("/v0/{BASE}/A/{}", rec(1)), json!({"fields": {"Number": number}})).await.ok();
+    }
+    for path in paths {
+        let page = app.get(&path).await.ok();
+        assert_eq!((page["payloads"].as_array().unwrap().len(), &page["cursor"]), (20, &json!(21)));
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_reaches_very_many_records_tells_of_ten_thousand_of_them() {
+    let mut seed = in_a_row();
+    seed["bases"][0]["tables"][0]["records"] = (0..10_050)
+        .map(|n| json!({"id": rec(100_000 + n), "fields": {"Like": [rec(100_000)], "Number": 1}}))
+        .collect();
+    seed["bases"][0]["tables"][1]["records"] = json!([]);
+    seed["bases"][0]["tables"][2]["records"] = json!([]);
+    let app = TestApp::with_seed(&seed).await;
+    let hooks = format!("/v0/bases/{BASE}/webhooks");
+    let path = hook(&app, &hooks, json!({"dataTypes": ["tableData"]}), json!({})).await;
+    app.patch(&format!("/v0/{BASE}/A/{}", rec(100_000)), json!({"fields": {"Number": 2}})).await.ok();
+    let told = payloads(&app, &path).await;
+    let changed =
+        told[0]["changedTablesById"]["tblA0000000000001"]["changedRecordsById"].as_object().unwrap();
+    assert_eq!(changed.len(), 10_000);
+    assert!(changed.contains_key(&rec(100_000)), "what was written itself is always told");
+}

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::orders::Orders;
 use crate::airtable::ids::{BaseId, IteratorId, RecordId, TableId};
 
 /// How long a listing waits for its next request. Airtable says "a few minutes".
@@ -46,6 +47,8 @@ pub(crate) enum Walk {
     ByCreation,
     /// Slots, filtered and sorted when the listing began.
     Sorted(Arc<[u32]>),
+    /// What a view showed when the listing began, in its order; what is asked for beside that is filtered page by page.
+    View(Arc<[u32]>),
 }
 
 /// Where a page begins.
@@ -78,6 +81,7 @@ struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
     kept: Mutex<HashMap<IteratorId, Kept>>,
+    pub(crate) orders: Orders,
 }
 
 impl Listings {
@@ -128,6 +132,7 @@ impl Listings {
 
     pub(crate) fn reset(&self) {
         self.lock().clear();
+        self.orders.reset();
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IteratorId, Kept>> {
@@ -137,7 +142,7 @@ impl Listings {
 
 fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant) {
     let size = |listing: &Kept| match &listing.walk {
-        Walk::Sorted(slots) => slots.len(),
+        Walk::Sorted(slots) | Walk::View(slots) => slots.len(),
         Walk::ById | Walk::ByCreation => 0,
     };
     let mut slots: usize = kept.values().map(size).sum();

@@ -155,7 +155,7 @@ fn compile_rollup(table: &mut Table, index: usize, path: &str, problems: &mut Pr
     }
 }
 
-fn reason(error: &CompileError) -> String {
+pub(super) fn reason(error: &CompileError) -> String {
     match error {
         CompileError::NotBuilt { function, .. } => format!("the function {function} is not built yet"),
         error => error.to_string(),

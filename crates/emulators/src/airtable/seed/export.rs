@@ -13,12 +13,13 @@ use super::Seed;
 use crate::airtable::access::{Grant, Reach, SCOPES, User};
 use crate::airtable::fields::{date, number};
 use crate::airtable::limits::Limits;
-use crate::airtable::meta;
+use crate::airtable::list::sort::SortKey;
 use crate::airtable::model::{Base, Kind, Table};
+use crate::airtable::{meta, structure};
 
 impl Base {
     /// The entry in `bases` of a seed, without records: with all ids, and with what the metadata that Airtable serves leaves
-    /// out (how a rollup aggregates, which fields a view shows).
+    /// out (how a rollup aggregates, which fields and records a view shows).
     pub(crate) fn to_seed(&self) -> Value {
         json!({
             "id": self.id.to_string(),
@@ -43,6 +44,16 @@ fn table(table: &Table) -> Value {
     for (index, view) in table.views.iter().enumerate() {
         if let Some(ids) = &view.visible_field_ids {
             seed["views"][index]["visibleFieldIds"] = ids.iter().map(ToString::to_string).collect();
+        }
+        if let Some(filter) = &view.filter {
+            seed["views"][index]["filterByFormula"] = structure::by_field_ids(table, filter).into();
+        }
+        if !view.sort.is_empty() {
+            let key = |key: &SortKey| {
+                let direction = if key.descending { "desc" } else { "asc" };
+                json!({"field": table.fields[key.field].id.to_string(), "direction": direction})
+            };
+            seed["views"][index]["sort"] = view.sort.iter().map(key).collect();
         }
     }
     seed

@@ -4,17 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::json::{At, Object};
-use super::{Problems, compile, fields, records};
+use super::{Problems, compile, fields, records, views};
 use crate::airtable::access::{Role, Users};
-use crate::airtable::ids::{BaseId, FieldId, TableId, ViewId};
-use crate::airtable::model::{Base, Table, View};
+use crate::airtable::dependents::Dependents;
+use crate::airtable::ids::{BaseId, TableId};
+use crate::airtable::model::{Base, Table};
 use airtable_formula::{Schema, Timestamp};
 
 /// Where bases lie unless a seed says otherwise.
 const WORKSPACE: &str = "wspPyAirtableDemo";
-
-/// `type` of a view.
-const VIEW_TYPES: [&str; 7] = ["grid", "form", "calendar", "gallery", "kanban", "timeline", "block"];
 
 /// What a table has. The last one only travels through.
 const TABLE_KEYS: [&str; 9] = [
@@ -84,7 +82,8 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
     let created = created.unwrap_or(now).as_millisecond();
     let raw = raw_tables(&object, problems);
     let tables = Vec::with_capacity(raw.len());
-    let mut base = Base { id, name, role, workspace, created, tables, is_redefined: false };
+    let dependents = Default::default(); // known when formulas are compiled
+    let mut base = Base { id, name, role, workspace, created, tables, dependents, is_redefined: false };
     let ids = fields::Ids::new(&raw);
     let mut names = HashSet::new();
     for (index, raw) in raw.iter().enumerate() {
@@ -98,6 +97,8 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
     check_unique(&base, &object.path, problems);
     fields::pair_links(&mut base, &raw, problems);
     compile::formulas(&mut base, &raw, problems);
+    views::compile(&mut base, &raw, problems);
+    base.dependents = Arc::new(Dependents::of(&base));
     records::load(&mut base, &raw, users, now, problems);
     Some(base)
 }
@@ -147,53 +148,14 @@ fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut
         name,
         description,
         primary,
-        fields,
-        views: views(object, &raw.fields, problems),
+        fields: fields.into(),
+        views: views::read(object, &raw.fields, problems),
         rows: Default::default(),
+        backlinks: HashMap::new(),
         schema: Arc::new(Schema::default()),
         extra: object.rest(&TABLE_KEYS[..8]),
         fields_by_name,
     }
-}
-
-fn views(table: &Object<'_, '_>, fields: &[fields::RawField<'_, '_>], problems: &mut Problems) -> Vec<View> {
-    let mut views = Vec::new();
-    for at in table.items("views", problems) {
-        let Some(object) = at.object(problems) else { continue };
-        object.only(&["id", "name", "type", "visibleFieldIds", "personalForUserId"], problems);
-        let id = object.id("id", "viw", ViewId::parse, ViewId::mint, problems);
-        let name = object.required_text("name", problems).unwrap_or_default().to_owned();
-        let kind = object.text("type", problems).unwrap_or("grid").to_owned();
-        if !VIEW_TYPES.contains(&kind.as_str()) {
-            problems.add(&object.at("type"), format!("\"{kind}\" is none of {}", VIEW_TYPES.join(", ")));
-        }
-        let visible_field_ids = object.get("visibleFieldIds").map(|at| {
-            let ids = at.items(problems);
-            let field = |at: &At<'_, '_>| {
-                let text = at.text(problems)?;
-                let id = FieldId::parse(text).filter(|id| fields.iter().any(|field| field.id == *id));
-                if id.is_none() {
-                    problems.add(&at.path, format!("the table has no field \"{text}\""));
-                }
-                id
-            };
-            ids.iter().filter_map(field).collect()
-        });
-        let extra = object.rest(&["id", "name", "type", "visibleFieldIds"]);
-        views.push(View { id, name, kind, visible_field_ids, extra });
-    }
-    if views.is_empty() {
-        let name = "Grid view".to_owned();
-        let kind = "grid".to_owned();
-        views.push(View {
-            id: ViewId::mint(),
-            name,
-            kind,
-            visible_field_ids: None,
-            extra: Default::default(),
-        });
-    }
-    views
 }
 
 /// Ids are unique in the whole base.

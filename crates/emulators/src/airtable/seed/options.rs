@@ -1,6 +1,6 @@
 //! From a field's type and options to what reading and writing its cells needs, with what was left out filled in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
@@ -261,7 +261,7 @@ impl Options<'_, '_> {
             }
             found
         });
-        Kind::Links(LinkKind { table, inverse, backlinks: HashMap::new() })
+        Kind::Links(LinkKind { table, inverse })
     }
 
     fn is_invalid(&self) -> bool {

@@ -1,11 +1,12 @@
-//! What a write has changed: found by comparing the base with what it was, and told in the shape of payloads.
+//! What a write has changed: the records, fields and tables that it touched, found by comparing the base with what it
+//! was, and from there what is computed from them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use airtable_formula::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::specification::{RecordScope, Specification};
+use super::Source;
 use crate::airtable::access::Users;
 use crate::airtable::computed::Eval;
 use crate::airtable::fields::date;
@@ -13,48 +14,67 @@ use crate::airtable::ids::{FieldId, RecordId, TableId};
 use crate::airtable::model::{Base, Field, Table};
 use crate::airtable::{render, structure};
 
-/// A write: the base before and after it, who made it, and when.
+/// Records that one write is told to have changed over links, beside those that it touched itself. A base in which
+/// everything hangs together would else be computed anew with each write.
+const MOST_REACHED: usize = 10_000;
+
+/// A write: the base before and after it, who made it, from where, and when.
 pub(crate) struct Transaction<'t> {
     pub(crate) before: &'t Base,
     pub(crate) after: &'t Base,
     pub(crate) users: &'t Users,
     pub(crate) user: u32,
+    pub(crate) source: Source,
     pub(crate) now: Timestamp,
 }
 
-/// The cells of a record that are not empty, in the shape of payloads.
-type Cells = BTreeMap<FieldId, Value>;
+/// Cells by the positions of their fields, in the shape of payloads; empty ones are left out.
+pub(super) type Cells = BTreeMap<usize, Value>;
 
-/// A record before and after the write; `None`: it was not there.
-struct ChangedRecord {
-    id: RecordId,
-    created: i64,
-    before: Option<Cells>,
-    after: Option<Cells>,
+/// A cell before and after; `None`: it was empty.
+pub(super) type ChangedCells = BTreeMap<usize, (Option<Value>, Option<Value>)>;
+
+/// What became of a record.
+pub(super) enum Fate {
+    Created(Cells),
+    Changed(ChangedCells),
+    Destroyed,
+}
+
+pub(super) struct ChangedRecord {
+    pub(super) slot: u32,
+    pub(super) id: RecordId,
+    /// Milliseconds since 1970.
+    pub(super) created: i64,
+    pub(super) fate: Fate,
 }
 
 #[derive(Clone, PartialEq)]
-struct FieldShape {
-    name: String,
-    kind: &'static str,
+pub(super) struct FieldShape {
+    pub(super) name: String,
+    pub(super) kind: &'static str,
 }
 
 #[derive(Default)]
-struct ChangedTable {
+pub(super) struct ChangedTable {
     /// Its name and description, if it is new.
-    created: Option<(String, Option<String>)>,
-    records: Vec<ChangedRecord>,
-    created_fields: Vec<(FieldId, FieldShape)>,
+    pub(super) created: Option<(String, Option<String>)>,
+    pub(super) records: Vec<ChangedRecord>,
+    pub(super) created_fields: Vec<(FieldId, FieldShape)>,
     /// Before, after.
-    changed_fields: Vec<(FieldId, FieldShape, FieldShape)>,
+    pub(super) changed_fields: Vec<(FieldId, FieldShape, FieldShape)>,
     /// Name and description before and after.
-    metadata: Option<[(String, Option<String>); 2]>,
+    pub(super) metadata: Option<[(String, Option<String>); 2]>,
 }
 
-/// By table.
-pub(super) struct Changes(Vec<(TableId, ChangedTable)>);
+/// All that has changed, by the positions and ids of tables, and what else a hook may want to know.
+pub(super) struct Changes<'t> {
+    pub(super) was: Eval<'t>,
+    pub(super) is: Eval<'t>,
+    pub(super) tables: Vec<(usize, TableId, ChangedTable)>,
+}
 
-impl Transaction<'_> {
+impl<'t> Transaction<'t> {
     /// What each payload of the transaction has.
     pub(super) fn envelope(&self, number: u64) -> Map<String, Value> {
         let mut user = Map::new();
@@ -66,22 +86,23 @@ impl Transaction<'_> {
             }
             user.insert("permissionLevel".to_owned(), self.after.role.name().into());
         }
-        let payload = json!({
-            "timestamp": date::iso(self.now.as_millisecond()),
-            "baseTransactionNumber": number,
-            "payloadFormat": "v0",
-            "actionMetadata": {"source": "publicApi", "sourceMetadata": {"user": user}},
-        });
-        match payload {
-            Value::Object(payload) => payload,
-            _ => Map::new(),
+        let mut action = json!({"source": self.source.name()});
+        if self.source != Source::Sync {
+            action["sourceMetadata"] = json!({"user": user});
         }
+        Map::from_iter([
+            ("timestamp".to_owned(), date::iso(self.now.as_millisecond()).into()),
+            ("baseTransactionNumber".to_owned(), number.into()),
+            ("payloadFormat".to_owned(), "v0".into()),
+            ("actionMetadata".to_owned(), action),
+        ])
     }
 
-    pub(super) fn changes(&self) -> Changes {
+    pub(super) fn changes(&self) -> Changes<'t> {
         let was = Eval::new(self.before, self.users, self.now);
         let is = Eval::new(self.after, self.users, self.now);
-        let mut changes = Vec::new();
+        let mut records = Search::new(&was, &is).run();
+        let mut tables = Vec::new();
         for (index, table) in self.after.tables.iter().enumerate() {
             let mut changed = match self.before.tables.get(index) {
                 Some(before) => beside_records(before, table),
@@ -91,27 +112,113 @@ impl Transaction<'_> {
                     ..ChangedTable::default()
                 },
             };
-            let unchanged = self.before.tables.get(index).map(|before| &before.rows);
-            for slot in table.rows.differing(unchanged) {
-                let before = unchanged.and_then(|rows| rows.get(slot));
-                let after = table.rows.get(slot);
-                let Some(record) = after.or(before) else { continue };
-                let cells = |eval: &Eval<'_>| render::payload_cells(eval, index, slot);
-                let record = ChangedRecord {
-                    id: record.id,
-                    created: record.created,
-                    before: before.map(|_| cells(&was)),
-                    after: after.map(|_| cells(&is)),
-                };
-                if record.before != record.after {
-                    changed.records.push(record);
-                }
+            for (slot, fate) in std::mem::take(&mut records[index]) {
+                let old = self.before.tables.get(index).and_then(|table| table.rows.get(slot));
+                let Some(record) = table.rows.get(slot).or(old) else { continue };
+                changed.records.push(ChangedRecord { slot, id: record.id, created: record.created, fate });
             }
             if !changed.is_empty() {
-                changes.push((table.id, changed));
+                tables.push((index, table.id, changed));
             }
         }
-        Changes(changes)
+        Changes { was, is, tables }
+    }
+}
+
+/// A cell in the shape of payloads; `None` if it is empty or was not there yet.
+pub(super) fn cell(eval: &Eval<'_>, table: usize, slot: u32, field: usize) -> Option<Value> {
+    let own = eval.base.tables.get(table)?;
+    own.fields.get(field)?;
+    render::payload_cell(eval, table, slot, own.rows.get(slot)?, field)
+}
+
+/// Finds the records whose cells have changed.
+struct Search<'s, 't> {
+    was: &'s Eval<'t>,
+    is: &'s Eval<'t>,
+    found: Vec<BTreeMap<u32, Fate>>,
+    /// Cells that may have changed, and those that were looked at or are waiting.
+    queue: VecDeque<(usize, u32, usize)>,
+    seen: HashSet<(usize, u32, usize)>,
+    /// Records that the write did not touch.
+    reached: HashSet<(usize, u32)>,
+}
+
+impl<'s, 't> Search<'s, 't> {
+    fn new(was: &'s Eval<'t>, is: &'s Eval<'t>) -> Self {
+        let found = is.base.tables.iter().map(|_| BTreeMap::new()).collect();
+        let (queue, seen, reached) = Default::default();
+        Self { was, is, found, queue, seen, reached }
+    }
+
+    fn run(mut self) -> Vec<BTreeMap<u32, Fate>> {
+        let mut touched = Vec::new();
+        for (index, table) in self.is.base.tables.iter().enumerate() {
+            let before = self.was.base.tables.get(index).map(|table| &table.rows);
+            touched.extend(table.rows.differing(before).into_iter().map(|slot| (index, slot)));
+        }
+        for &(table, slot) in &touched {
+            let old = self.was.base.tables.get(table).and_then(|table| table.rows.get(slot));
+            let fate = match (old, self.is.base.tables[table].rows.get(slot)) {
+                (None, Some(_)) => Fate::Created(render::payload_cells(self.is, table, slot)),
+                (Some(_), None) => Fate::Destroyed,
+                _ => continue,
+            };
+            self.found[table].insert(slot, fate);
+        }
+        for &(table, slot) in &touched {
+            let own = &self.is.base.tables[table];
+            let old = self.was.base.tables.get(table).and_then(|table| table.rows.get(slot));
+            let (Some(old), Some(new)) = (old, own.rows.get(slot)) else { continue };
+            for field in (0..own.fields.len()).filter(|&field| old.cell(field) != new.cell(field)) {
+                self.look_at(table, slot, field);
+            }
+            for &field in self.is.base.dependents.of_edits(table) {
+                self.look_at(table, slot, field);
+            }
+        }
+        while let Some((table, slot, field)) = self.queue.pop_front() {
+            self.compare(table, slot, field);
+        }
+        self.found
+    }
+
+    fn look_at(&mut self, table: usize, slot: u32, field: usize) {
+        // All is known of a record that has come or gone.
+        let is_whole = matches!(self.found[table].get(&slot), Some(Fate::Created(_) | Fate::Destroyed));
+        if !is_whole && self.seen.insert((table, slot, field)) {
+            self.queue.push_back((table, slot, field));
+        }
+    }
+
+    /// Notes a cell that has changed, and looks at those that are computed from it.
+    fn compare(&mut self, table: usize, slot: u32, field: usize) {
+        let (was, is) = (cell(self.was, table, slot, field), cell(self.is, table, slot, field));
+        let is_told = was != is;
+        // Formulas may see more of a value than is shown of it, such as a date's time of day.
+        if !is_told && self.was.value(table, slot, field) == self.is.value(table, slot, field) {
+            return;
+        }
+        if is_told
+            && let Fate::Changed(cells) =
+                self.found[table].entry(slot).or_insert_with(|| Fate::Changed(ChangedCells::new()))
+        {
+            cells.insert(field, (was, is));
+        }
+        let base = self.is.base;
+        for dependent in base.dependents.of_field(table, field) {
+            let Some(link) = dependent.over else {
+                self.look_at(table, slot, dependent.field);
+                continue;
+            };
+            for &linking in base.tables[dependent.table].linking_here(base, link, slot) {
+                let place = (dependent.table, linking);
+                if self.reached.contains(&place) || self.reached.len() < MOST_REACHED {
+                    self.reached.insert(place);
+                    self.look_at(dependent.table, linking, dependent.field);
+                }
+            }
+        }
     }
 }
 
@@ -122,26 +229,27 @@ fn shape(field: &Field) -> FieldShape {
 /// What has changed in a table besides its records.
 fn beside_records(before: &Table, after: &Table) -> ChangedTable {
     let mut changed = ChangedTable::default();
-    for (index, field) in after.fields.iter().enumerate() {
-        let is = shape(field);
-        match before.fields.get(index) {
-            None => changed.created_fields.push((field.id, is)),
-            Some(old) => {
-                let was = shape(old);
-                // A formula that is only written with other names is the same.
-                let formula = |table, field| structure::formula_by_ids(table, field);
-                let is_same = match (formula(before, old), formula(after, field)) {
-                    (None, None) => old.options == field.options,
-                    (was, is) => was == is,
-                };
-                if was != is || !is_same || old.description != field.description {
-                    changed.changed_fields.push((field.id, was, is));
-                }
+    if !before.fields.are_those_of(&after.fields) {
+        for (index, field) in after.fields.iter().enumerate() {
+            let is = shape(field);
+            let Some(old) = before.fields.get(index) else {
+                changed.created_fields.push((field.id, is));
+                continue;
+            };
+            let was = shape(old);
+            // A formula that is only written with other names is the same.
+            let formula = |table, field| structure::formula_by_ids(table, field);
+            let is_same = match (formula(before, old), formula(after, field)) {
+                (None, None) => old.options == field.options,
+                (was, is) => was == is,
+            };
+            if was != is || !is_same || old.description != field.description {
+                changed.changed_fields.push((field.id, was, is));
             }
         }
     }
     let metadata = |table: &Table| (table.name.clone(), table.description.clone());
-    if metadata(before) != metadata(after) {
+    if before.name != after.name || before.description != after.description {
         changed.metadata = Some([metadata(before), metadata(after)]);
     }
     changed
@@ -155,190 +263,4 @@ impl ChangedTable {
             && self.changed_fields.is_empty()
             && self.metadata.is_none()
     }
-}
-
-impl Changes {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The part of a payload that a hook is told; `None`: nothing of it concerns the hook.
-    pub(super) fn told(&self, specification: &Specification) -> Option<Map<String, Value>> {
-        if !specification.wants_api_changes() {
-            return None;
-        }
-        let (mut changed, mut created) = (Map::new(), Map::new());
-        for (id, table) in self.0.iter().filter(|(id, _)| specification.covers(*id)) {
-            match &table.created {
-                Some(metadata) => {
-                    if specification.wants_data_type("tableMetadata") && specification.wants_change("add") {
-                        created.insert(id.to_string(), table.as_created(metadata));
-                    }
-                }
-                None => {
-                    let told = table.told(specification);
-                    if !told.is_empty() {
-                        changed.insert(id.to_string(), Value::Object(told));
-                    }
-                }
-            }
-        }
-        let mut told = Map::new();
-        for (key, tables) in [("changedTablesById", changed), ("createdTablesById", created)] {
-            if !tables.is_empty() {
-                told.insert(key.to_owned(), Value::Object(tables));
-            }
-        }
-        (!told.is_empty()).then_some(told)
-    }
-}
-
-impl ChangedTable {
-    fn as_created(&self, (name, description): &(String, Option<String>)) -> Value {
-        let fields: Map<_, _> =
-            self.created_fields.iter().map(|(id, shape)| (id.to_string(), shape.json())).collect();
-        json!({
-            "metadata": {"name": name, "description": description},
-            "fieldsById": fields,
-            "recordsById": {},
-        })
-    }
-
-    fn told(&self, specification: &Specification) -> Map<String, Value> {
-        let mut told = Map::new();
-        if specification.wants_data_type("tableData") {
-            let records = self.records(specification);
-            match specification.scope {
-                RecordScope::View(_, view) if !records.is_empty() => {
-                    told.insert("changedViewsById".to_owned(), json!({view.to_string(): records}));
-                }
-                _ => told.extend(records),
-            }
-        }
-        if specification.wants_data_type("tableFields") {
-            self.fields(specification, &mut told);
-        }
-        if specification.wants_data_type("tableMetadata")
-            && specification.wants_change("update")
-            && let Some([before, after]) = &self.metadata
-        {
-            let json = |(name, description): &(String, Option<String>)| json!({"name": name, "description": description});
-            told.insert(
-                "changedMetadata".to_owned(),
-                json!({"current": json(after), "previous": json(before)}),
-            );
-        }
-        told
-    }
-
-    fn records(&self, specification: &Specification) -> Map<String, Value> {
-        let watched = |field: &FieldId| {
-            specification.watched_data.as_ref().is_none_or(|watched| watched.contains(field))
-        };
-        let (mut created, mut changed, mut destroyed) = (Map::new(), Map::new(), Vec::new());
-        for record in &self.records {
-            match (&record.before, &record.after) {
-                (None, Some(after)) if specification.wants_change("add") => {
-                    let cells: Cells = after
-                        .iter()
-                        .filter(|(field, _)| watched(field))
-                        .map(|(f, v)| (*f, v.clone()))
-                        .collect();
-                    if specification.watched_data.is_some() && cells.is_empty() {
-                        continue;
-                    }
-                    created.insert(
-                        record.id.to_string(),
-                        json!({"createdTime": date::iso(record.created), "cellValuesByFieldId": by_field(&cells)}),
-                    );
-                }
-                (Some(_), None) if specification.wants_change("remove") => {
-                    destroyed.push(record.id.to_string())
-                }
-                (Some(before), Some(after)) if specification.wants_change("update") => {
-                    if let Some(told) = changed_record(before, after, specification, &watched) {
-                        changed.insert(record.id.to_string(), told);
-                    }
-                }
-                _ => {}
-            }
-        }
-        let mut told = Map::new();
-        for (key, records) in [("createdRecordsById", created), ("changedRecordsById", changed)] {
-            if !records.is_empty() {
-                told.insert(key.to_owned(), Value::Object(records));
-            }
-        }
-        if !destroyed.is_empty() {
-            told.insert("destroyedRecordIds".to_owned(), destroyed.into());
-        }
-        told
-    }
-
-    fn fields(&self, specification: &Specification, told: &mut Map<String, Value>) {
-        if specification.wants_change("add")
-            && !self.created_fields.is_empty()
-            && specification.watched_schemas.is_none()
-        {
-            let fields = self.created_fields.iter().map(|(id, shape)| (id.to_string(), shape.json()));
-            told.insert("createdFieldsById".to_owned(), Value::Object(fields.collect()));
-        }
-        if specification.wants_change("update") {
-            let is_watched = |id: &FieldId| {
-                specification.watched_schemas.as_ref().is_none_or(|watched| watched.contains(id))
-            };
-            let mut fields = Map::new();
-            for (id, before, after) in self.changed_fields.iter().filter(|(id, ..)| is_watched(id)) {
-                let mut field = json!({"current": after.json()});
-                if specification.previous_fields {
-                    field["previous"] = before.json();
-                }
-                fields.insert(id.to_string(), field);
-            }
-            if !fields.is_empty() {
-                told.insert("changedFieldsById".to_owned(), Value::Object(fields));
-            }
-        }
-    }
-}
-
-impl FieldShape {
-    fn json(&self) -> Value {
-        json!({"name": self.name, "type": self.kind})
-    }
-}
-
-/// `current` has the cells that have changed, `null` where one was cleared.
-fn changed_record(
-    before: &Cells,
-    after: &Cells,
-    specification: &Specification,
-    watched: &impl Fn(&FieldId) -> bool,
-) -> Option<Value> {
-    let (mut current, mut previous, mut unchanged) = (Map::new(), Map::new(), Map::new());
-    let fields: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-    for field in fields {
-        let (was, is) = (before.get(field), after.get(field));
-        if was != is && watched(field) {
-            current.insert(field.to_string(), is.cloned().unwrap_or_default());
-            previous.insert(field.to_string(), was.cloned().unwrap_or_default());
-        } else if was == is && specification.includes(*field) {
-            unchanged.insert(field.to_string(), is.cloned().unwrap_or_default());
-        }
-    }
-    if current.is_empty() {
-        return None;
-    }
-    let mut record = json!({"current": {"cellValuesByFieldId": current}});
-    if specification.previous_cells {
-        record["previous"] = json!({"cellValuesByFieldId": previous});
-    }
-    if !unchanged.is_empty() {
-        record["unchanged"] = json!({"cellValuesByFieldId": unchanged});
-    }
-    Some(record)
-}
-
-fn by_field(cells: &Cells) -> Map<String, Value> {
-    cells.iter().map(|(field, value)| (field.to_string(), value.clone())).collect()
 }

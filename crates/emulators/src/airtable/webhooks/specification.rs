@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::Source;
 use crate::airtable::access::Scope;
 use crate::airtable::errors::AirtableError;
 use crate::airtable::ids::{FieldId, TableId, ViewId};
@@ -129,9 +130,12 @@ impl Specification {
         self.change_types.as_ref().is_none_or(|types| types.contains(what))
     }
 
-    /// All that happens here comes through the API.
-    pub(super) fn wants_api_changes(&self) -> bool {
-        self.sources.as_ref().is_none_or(|sources| sources.contains("publicApi"))
+    pub(super) fn wants_source(&self, source: Source) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.contains(source.name()))
+    }
+
+    pub(super) fn watches(&self, field: FieldId) -> bool {
+        self.watched_data.as_ref().is_none_or(|watched| watched.contains(&field))
     }
 
     pub(super) fn includes(&self, field: FieldId) -> bool {
@@ -233,7 +237,9 @@ fn scope(value: Option<&Value>, base: &Base) -> Result<RecordScope, AirtableErro
     let view = ViewId::parse(text).and_then(|id| Some((view_place(base, id)?, id)));
     match (table, view) {
         (Some(table), _) => Ok(RecordScope::Table(table)),
-        (_, Some(((table, kind), view))) if kind != "form" => Ok(RecordScope::View(table, view)),
+        (_, Some(((table, kind), view))) if !["form", "list"].contains(&kind) => {
+            Ok(RecordScope::View(table, view))
+        }
         _ => Err(AirtableError::invalid_request()),
     }
 }

@@ -55,11 +55,10 @@ fn set_links(base: &mut Base, table: usize, field: usize, pairs: &[(u32, u32)]) 
             record.links_mut(field).push(other);
         }
     }
-    if let Some(link) = table_ref.fields[field].kind.link_mut()
-        && link.inverse.is_none()
-    {
+    if table_ref.fields[field].kind.link().is_some_and(|link| link.inverse.is_none()) {
+        let sources = table_ref.backlinks.entry(field).or_default();
         for &(slot, other) in pairs {
-            link.backlinks.entry(other).or_default().push(slot);
+            sources.entry(other).or_default().push(slot);
         }
     }
 }
