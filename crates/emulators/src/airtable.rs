@@ -4,7 +4,9 @@ mod access;
 mod admin;
 mod bases;
 mod body;
+mod calls;
 mod cell;
+mod clock;
 mod comments;
 mod computed;
 mod config;
@@ -29,6 +31,7 @@ mod rows;
 mod sample;
 mod seed;
 mod structure;
+mod unconfirmed;
 mod upsert;
 mod webhooks;
 mod write;
@@ -63,7 +66,7 @@ impl Emulator {
     pub fn router(&self) -> Router {
         Router::new()
             .nest("/__emulator", admin::router(self.clone()))
-            .fallback(emulator::answer)
+            .fallback(calls::answer)
             .with_state(self.clone())
             .layer(from_fn(label))
     }
@@ -77,7 +80,7 @@ pub fn app(emulator: &Emulator, shutdown: Shutdown) -> Router {
     let api = Subtree {
         prefix: "/v0",
         dialect: Dialect::Airtable,
-        body_limit: body::MAX_BODY_BYTES,
+        body_limit: limits::MOST_BODY_BYTES,
         deadline: Duration::from_secs(300),
     };
     let routes = emulator.router().merge(health.router());

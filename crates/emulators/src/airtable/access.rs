@@ -1,6 +1,6 @@
 //! Who may do what: tokens with their scopes and bases, users, and the roles they have in a base.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
@@ -100,6 +100,26 @@ impl Role {
     }
 }
 
+/// Who may do what in a base.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Roles {
+    /// Of everybody who is not named.
+    pub(crate) others: Role,
+    /// By the id of a user.
+    pub(crate) named: BTreeMap<String, Role>,
+}
+
+impl Roles {
+    /// The same for all.
+    pub(crate) fn all(role: Role) -> Self {
+        Self { others: role, named: BTreeMap::new() }
+    }
+
+    pub(crate) fn of(&self, user: &str) -> Role {
+        self.named.get(user).copied().unwrap_or(self.others)
+    }
+}
+
 /// A person (or a group, in a collaborator cell).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct User {
@@ -159,12 +179,14 @@ pub(crate) struct Grant {
     pub(crate) user: u32,
     /// Of whoever runs the emulator: no part of a seed, and still good when another one takes its place.
     pub(crate) is_ours: bool,
+    /// The token allows no more than this, whatever its user may do.
+    pub(crate) most: Option<Role>,
 }
 
 impl Grant {
     /// Every scope, every base, whatever seed comes.
     pub(crate) fn full(user: u32) -> Self {
-        Self { scopes: SCOPES.map(str::to_owned).into(), bases: Reach::All, user, is_ours: true }
+        Self { scopes: SCOPES.map(str::to_owned).into(), bases: Reach::All, user, most: None, is_ours: true }
     }
 
     pub(crate) fn has(&self, scope: Scope) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use super::access::Role;
+use super::access::Roles;
 use super::emulator::{read, write};
 use super::ids::BaseId;
 use super::kept::{Keeper, Pending};
@@ -13,8 +13,9 @@ use super::model::Base;
 pub(super) struct Kept {
     pub(super) id: BaseId,
     pub(super) name: String,
-    /// Of every user: an emulated base has no collaborators of its own.
-    pub(super) role: Role,
+    pub(super) roles: Roles,
+    /// What its requests count against.
+    pub(super) workspace: String,
     pub(super) live: RwLock<Base>,
     /// `None`: it was made later.
     initial: Option<Base>,
@@ -36,8 +37,9 @@ impl List {
     fn push(&mut self, base: Base, is_initial: bool) {
         let initial = is_initial.then(|| base.clone());
         self.index.insert(base.id, self.bases.len());
-        let (id, name, role) = (base.id, base.name.clone(), base.role);
-        self.bases.push(Arc::new(Kept { id, name, role, live: RwLock::new(base), initial }));
+        let (id, name, roles, workspace) =
+            (base.id, base.name.clone(), base.roles.clone(), base.workspace.clone());
+        self.bases.push(Arc::new(Kept { id, name, roles, workspace, live: RwLock::new(base), initial }));
     }
 }
 
@@ -57,10 +59,6 @@ impl Bases {
     pub(super) fn get(&self, id: BaseId) -> Option<Arc<Kept>> {
         let list = read(&self.list);
         list.index.get(&id).map(|&position| Arc::clone(&list.bases[position]))
-    }
-
-    pub(super) fn has(&self, id: BaseId) -> bool {
-        read(&self.list).index.contains_key(&id)
     }
 
     /// Adds a base; gives what to wait for until it is in the file.

@@ -7,15 +7,16 @@ use serde_json::{Map, Value};
 
 use super::errors::AirtableError;
 
-/// More than ten records of the longest text need. Airtable's own limit is not documented.
-pub(crate) const MAX_BODY_BYTES: usize = 10 << 20;
-
 /// Reads a body to its end.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, AirtableError> {
-    let bytes = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: usize,
+) -> Result<Map<String, Value>, AirtableError> {
+    let bytes = match Limited::new(body, max_bytes).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Err(AirtableError::body_too_large(MAX_BODY_BYTES));
+            return Err(AirtableError::body_too_large(max_bytes));
         }
         Err(_) => return Err(AirtableError::body_cut_off()),
     };

@@ -14,9 +14,6 @@ use super::model::Base;
 use super::query::Query;
 use super::records::Actor;
 
-/// Comments on a page, at most and by default.
-const MAX_PAGE_SIZE: usize = 100;
-
 /// A comment. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Comment {
@@ -29,30 +26,39 @@ pub(crate) struct Comment {
     pub(crate) parent: Option<CommentId>,
 }
 
+/// A part of a record's comments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    size: usize,
+    /// The last comment of the page before.
+    after: Option<CommentId>,
+    oldest_first: bool,
+}
+
 /// What is done with comments; `from_…` checks its shape.
 #[derive(Debug)]
 pub(crate) enum Wanted {
-    List { page_size: usize, before: Option<CommentId> },
+    List(Page),
     Create { text: String, parent: Option<CommentId> },
     Update { id: CommentId, text: String },
     Delete { id: CommentId },
 }
 
 impl Wanted {
-    pub(crate) fn list(query: &Query) -> Result<Self, AirtableError> {
-        let page_size = match query.scalar("pageSize")? {
-            None => MAX_PAGE_SIZE,
+    pub(crate) fn list(query: &Query, most: usize, oldest_first: bool) -> Result<Self, AirtableError> {
+        let size = match query.scalar("pageSize")? {
+            None => most,
             Some(text) => text
                 .parse()
                 .ok()
-                .filter(|size| (1..=MAX_PAGE_SIZE).contains(size))
+                .filter(|size| (1..=most).contains(size))
                 .ok_or_else(AirtableError::invalid_request)?,
         };
-        let before = match query.scalar("offset")?.filter(|offset| !offset.is_empty()) {
+        let after = match query.scalar("offset")?.filter(|offset| !offset.is_empty()) {
             None => None,
             Some(offset) => Some(CommentId::parse(offset).ok_or_else(|| AirtableError::bad_offset(offset))?),
         };
-        Ok(Self::List { page_size, before })
+        Ok(Self::List(Page { size, after, oldest_first }))
     }
 
     pub(crate) fn create(body: &Map<String, Value>) -> Result<Self, AirtableError> {
@@ -81,25 +87,26 @@ fn text(body: &Map<String, Value>, known: &[&str]) -> Result<String, AirtableErr
     }
 }
 
-/// A page of a record's comments, newest first. `offset` is the last comment of the page, and null at the end.
+/// A page of a record's comments. `offset` is the last comment of the page, and null at the end.
 pub(crate) fn list(
     base: &Base,
     table: usize,
     record: RecordId,
     users: &Users,
-    (page_size, before): (usize, Option<CommentId>),
+    page: &Page,
 ) -> Result<Value, AirtableError> {
     let rows = &base.tables[table].rows;
     let found = rows.find(record).and_then(|slot| rows.get(slot));
     let comments = &found.ok_or_else(AirtableError::not_found_or_not_allowed)?.comments;
     // They are kept in the order of their creation, and their ids ascend.
-    let older = comments.iter().rev().filter(|comment| before.is_none_or(|before| comment.id < before));
-    let (page, more): (Vec<_>, bool) = {
-        let mut found: Vec<_> = older.take(page_size + 1).collect();
-        let more = found.len() > page_size;
-        found.truncate(page_size);
-        (found, more)
+    let found: Vec<_> = match (page.oldest_first, page.after) {
+        (false, None) => comments.iter().rev().collect(),
+        (false, Some(after)) => comments.iter().rev().filter(|comment| comment.id < after).collect(),
+        (true, None) => comments.iter().collect(),
+        (true, Some(after)) => comments.iter().filter(|comment| comment.id > after).collect(),
     };
+    let more = found.len() > page.size;
+    let page: Vec<_> = found.into_iter().take(page.size).collect();
     let offset = page.last().filter(|_| more).map(|comment| comment.id.to_string());
     Ok(
         json!({"comments": page.iter().map(|comment| comment.json(users)).collect::<Vec<_>>(), "offset": offset}),
@@ -114,7 +121,7 @@ pub(crate) fn write(
     wanted: &Wanted,
     actor: Actor<'_>,
 ) -> Result<Value, AirtableError> {
-    if base.role < Role::Comment {
+    if actor.role < Role::Comment {
         return Err(AirtableError::not_permitted());
     }
     let rows = &mut base.tables[table].rows;
@@ -159,7 +166,7 @@ pub(crate) fn write(
             comments.remove(own);
             json!({"id": id.to_string(), "deleted": true})
         }
-        Wanted::List { .. } => Value::Null,
+        Wanted::List(_) => Value::Null,
     })
 }
 

@@ -86,6 +86,7 @@ impl LimitOptions {
                 .penalty_seconds
                 .map_or(limits.penalty, |seconds| Duration::from_secs(seconds.into())),
             retry_after_header: self.retry_after_header || limits.retry_after_header,
+            ..limits
         }
     }
 }

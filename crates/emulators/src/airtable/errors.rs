@@ -87,8 +87,8 @@ impl AirtableError {
     }
 
     /// More webhooks than a base may have. Our wording.
-    pub(crate) fn too_many_webhooks() -> Self {
-        Self::unprocessable("TOO_MANY_WEBHOOKS_IN_BASE", "A base has at most 10 webhooks")
+    pub(crate) fn too_many_webhooks(most: usize) -> Self {
+        Self::unprocessable("TOO_MANY_WEBHOOKS_IN_BASE", format!("A base has at most {most} webhooks"))
     }
 
     /// A well-formed id that a single-record write or delete did not find.
@@ -102,9 +102,9 @@ impl AirtableError {
         Self::object(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", message)
     }
 
-    /// A URL of 16,000 characters or more. Our wording; Airtable documents the limit only.
-    pub(crate) fn url_too_long() -> Self {
-        let message = "The URL must be shorter than 16,000 characters; POST to listRecords instead";
+    /// A URL that is too long. Our wording; Airtable documents the limit only.
+    pub(crate) fn url_too_long(limit: usize) -> Self {
+        let message = format!("The URL must be shorter than {limit} characters; POST to listRecords instead");
         Self::object(StatusCode::URI_TOO_LONG, "URL_TOO_LONG", message)
     }
 
@@ -135,9 +135,9 @@ impl AirtableError {
         )
     }
 
-    pub(crate) fn too_many_to_create(count: usize) -> Self {
+    pub(crate) fn too_many_to_create(count: usize, most: usize) -> Self {
         let message =
-            format!("A maximum of 10 records can be created per request but you have provided {count}.");
+            format!("A maximum of {most} records can be created per request but you have provided {count}.");
         Self::unprocessable("INVALID_RECORDS", message)
     }
 
@@ -268,11 +268,25 @@ impl AirtableError {
         Self { status: StatusCode::TOO_MANY_REQUESTS, body, retry_after_seconds }
     }
 
+    /// The month of the workspace is used up.
+    pub(crate) fn month_used_up() -> Self {
+        let body = json!({"errors": [{
+            "error": "PUBLIC_API_BILLING_LIMIT_EXCEEDED",
+            "message": "API billing plan limit exceeded. You've reached the maximum number of requests allowed for this month.",
+        }]});
+        Self::with_body(StatusCode::TOO_MANY_REQUESTS, body)
+    }
+
     /// The request takes longer than a client waits.
     pub(crate) fn timed_out() -> Self {
         let message =
             "Server encountered an error while processing your request, and it is safe to retry the request";
         Self::object(StatusCode::SERVICE_UNAVAILABLE, "RETRIABLE_ERROR", message)
+    }
+
+    /// Its `type`; empty where an answer has another shape.
+    pub(crate) fn kind(&self) -> &str {
+        self.body["error"]["type"].as_str().unwrap_or_default()
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {

@@ -1,13 +1,16 @@
 //! The bases in a SQLite file: what was acknowledged survives the end of the process, however it comes.
 //!
 //! The file holds each base's metadata, in the shape of a seed, and its records by table and slot, in the emulator's own
-//! form. It is read once, at the start; from then on memory answers, and every write is in the file before its answer
-//! goes out. Writes that come together share a transaction.
+//! form; also the bytes of attachments, and documents of whatever else has to last, each in its owner's form. It is read
+//! once, at the start; from then on memory answers, and every write is in the file before its answer goes out. Writes that
+//! come together share a transaction.
 
 mod file;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
@@ -47,6 +50,19 @@ pub(super) struct Change {
     records: Vec<(Place, Option<String>)>,
     /// The last number that an autoNumber field of the table has given.
     numbers: Vec<(usize, usize, u32)>,
+    /// By key; `None`: it is no more.
+    documents: Vec<(String, Option<String>)>,
+    /// By the id of the attachment; `None`: it is no more.
+    files: Vec<(String, Option<Bytes>)>,
+}
+
+/// What the file held beside bases and users when it was opened.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    #[expect(dead_code, reason = "used by what is kept beside bases")]
+    pub(super) documents: BTreeMap<String, String>,
+    #[expect(dead_code, reason = "used by what is kept beside bases")]
+    pub(super) files: BTreeMap<String, Bytes>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +75,12 @@ struct Place {
 impl Keeper {
     /// Opens the file. A new one gets the seed's bases; an old one's bases and users replace the seed's, whose tokens and
     /// limits hold.
-    pub(super) async fn open(path: &Path, mut seed: Seed) -> Result<(Seed, Self), KeptError> {
+    pub(super) async fn open(path: &Path, mut seed: Seed) -> Result<(Seed, Self, Opened), KeptError> {
         let mut file = File::open(path).await?;
+        let mut opened = Opened::default();
         match file.load().await? {
             Some((bases, users)) => {
+                opened = file.beside().await?;
                 seed.bases = bases;
                 // The seed may know more people than the file was made with; their tokens have to find them.
                 for User { id, email, name } in std::mem::replace(&mut seed.users, users).0 {
@@ -80,7 +98,7 @@ impl Keeper {
         seed.bases.iter_mut().flat_map(|base| &mut base.tables).for_each(|table| table.rows.note_changes());
         let (jobs, queue) = mpsc::unbounded_channel();
         tokio::spawn(work(file, queue));
-        Ok((seed, Self { jobs }))
+        Ok((seed, Self { jobs }, opened))
     }
 
     /// Hands over what has changed in a base since the last time. The base must be locked, so that the order is right.
@@ -100,6 +118,18 @@ impl Keeper {
     /// Removes the bases from a position on.
     pub(super) fn forget_from(&self, position: usize) -> Pending {
         self.hand_over(Change { forgotten: Some(position), ..Change::default() })
+    }
+
+    #[expect(dead_code, reason = "used by what is kept beside bases")]
+    /// Keeps a text under a key, or nothing any more.
+    pub(super) fn put_document(&self, key: &str, text: Option<String>) -> Pending {
+        self.hand_over(Change { documents: vec![(key.to_owned(), text)], ..Change::default() })
+    }
+
+    #[expect(dead_code, reason = "used by what is kept beside bases")]
+    /// Keeps the bytes of an attachment, or them no more.
+    pub(super) fn put_file(&self, id: &str, content: Option<Bytes>) -> Pending {
+        self.hand_over(Change { files: vec![(id.to_owned(), content)], ..Change::default() })
     }
 
     fn hand_over(&self, change: Change) -> Pending {

@@ -1,16 +1,35 @@
-//! Airtable's request limits: so many per rolling second for a base and for a user, then a penalty.
-//!
-//! Time is passed in; this module knows no clock and no HTTP.
+//! Airtable's limits: how many requests, how large, and how long things live. Each may be changed, by a seed or while the
+//! emulator runs.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+mod limiter;
 
-use super::ids::BaseId;
+use std::time::Duration;
 
-/// The window that requests are counted in.
-const WINDOW: Duration = Duration::from_secs(1);
+use serde_json::{Map, Value, json};
 
-/// How many requests are let through, and what happens beyond.
+pub(crate) use self::limiter::{Arrival, Counters, Limiter, Refused};
+use super::fields::number;
+
+/// No time is longer: clocks have an end, and so has patience.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Bytes of a body that a limit may allow; what is above is refused at the edge.
+pub(super) const MOST_BODY_BYTES: usize = 64 << 20;
+
+/// Records on a page, or in a batch, that a limit may allow.
+const MOST_RECORDS: u64 = 100_000;
+
+/// What happens to a workspace whose month is used up.
+/// Source: <https://support.airtable.com/docs/managing-api-call-limits-in-airtable>.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Monthly {
+    /// Calls about records are refused until the month ends.
+    Block,
+    /// Two requests a second are let through.
+    Throttle,
+}
+
+/// How many requests are let through, how large they may be, and what happens beyond.
 ///
 /// Source of the defaults: <https://airtable.com/developers/web/api/rate-limits>.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,20 +38,33 @@ pub struct Limits {
     pub requests_per_second_per_base: Option<u32>,
     /// Requests of one user in any second, all tokens together; `None` is no limit.
     pub requests_per_second_per_user: Option<u32>,
-    /// How long everything is refused after a violation.
+    /// How long everything is refused after a violation; zero refuses only what is too much.
     pub penalty: Duration,
+    /// Whether what comes during a penalty begins it anew. Not known of Airtable.
+    pub penalty_prolongs: bool,
     /// Whether a 429 carries `Retry-After`; Airtable documents none.
     pub retry_after_header: bool,
-}
-
-/// No penalty is longer: clocks have an end, and so has patience.
-const LONGEST_PENALTY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-impl Limits {
-    /// A penalty as seeds and requests give it; `None` if it is negative, no number, or longer than a year.
-    pub(crate) fn penalty_of_seconds(seconds: f64) -> Option<Duration> {
-        Duration::try_from_secs_f64(seconds).ok().filter(|penalty| *penalty <= LONGEST_PENALTY)
-    }
+    /// Requests about the bases of one workspace in a calendar month (UTC); `None` is no limit.
+    pub monthly_requests_per_workspace: Option<u64>,
+    pub(crate) monthly_behaviour: Monthly,
+    /// Records and comments on a page.
+    pub(crate) max_page_size: usize,
+    /// Records in one create, update or delete.
+    pub(crate) max_records_per_request: usize,
+    /// Characters of a request's target; it must be shorter.
+    /// Source: <https://support.airtable.com/docs/enforcement-of-url-length-limit-for-web-api-requests>.
+    pub(crate) max_url_length: usize,
+    /// Airtable's own is not documented; by default more than ten records of the longest text need.
+    pub(crate) max_body_bytes: usize,
+    /// Of an uploaded file, decoded.
+    pub(crate) max_upload_bytes: usize,
+    /// How long a listing waits for the request of its next page. Airtable says "a few minutes".
+    pub(crate) offset_life: Duration,
+    /// How long the URL of an attachment is good.
+    pub(crate) attachment_url_life: Duration,
+    pub(crate) max_webhooks_per_base: usize,
+    /// CSV syncs into one base in any five minutes; `None` is no limit.
+    pub(crate) syncs_per_five_minutes: Option<u32>,
 }
 
 impl Default for Limits {
@@ -41,155 +73,157 @@ impl Default for Limits {
             requests_per_second_per_base: Some(5),
             requests_per_second_per_user: Some(50),
             penalty: Duration::from_secs(30),
+            penalty_prolongs: false,
             retry_after_header: false,
+            monthly_requests_per_workspace: None,
+            monthly_behaviour: Monthly::Block,
+            max_page_size: 100,
+            max_records_per_request: 10,
+            max_url_length: 16_000,
+            max_body_bytes: 10 << 20,
+            max_upload_bytes: 5 << 20,
+            offset_life: Duration::from_secs(10 * 60),
+            attachment_url_life: Duration::from_secs(2 * 60 * 60),
+            max_webhooks_per_base: 10,
+            syncs_per_five_minutes: Some(20),
         }
     }
 }
 
-/// What a base or a user has seen since the counters were last reset.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Counters {
-    /// Requests that arrived.
-    pub(crate) requests: u64,
-    /// Requests that went over the limit, each the start of a penalty.
-    pub(crate) violations: u64,
-    /// Requests answered 429: the violations, and what came during their penalties.
-    pub(crate) refused: u64,
-}
+impl Limits {
+    /// The names of all limits, as seeds and the emulator's own API have them.
+    pub(crate) const KEYS: [&str; 16] = [
+        "requestsPerSecondPerBase",
+        "requestsPerSecondPerUser",
+        "penaltySeconds",
+        "penaltyProlongs",
+        "retryAfterHeader",
+        "monthlyRequestsPerWorkspace",
+        "monthlyBehaviour",
+        "maxPageSize",
+        "maxRecordsPerRequest",
+        "maxUrlLength",
+        "maxBodyBytes",
+        "maxUploadBytes",
+        "offsetLifeSeconds",
+        "attachmentUrlLifeSeconds",
+        "maxWebhooksPerBase",
+        "syncsPerFiveMinutes",
+    ];
 
-/// The request is over a limit; waiting this long helps.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Refused {
-    pub(crate) wait: Duration,
-}
-
-/// Counts arrivals of every base and every user.
-#[derive(Debug, Default)]
-pub(crate) struct Limiter {
-    bases: HashMap<BaseId, Lane>,
-    users: HashMap<usize, Lane>,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    admitted: VecDeque<Instant>,
-    penalty_until: Option<Instant>,
-    counters: Counters,
-}
-
-impl Limiter {
-    /// Counts one arrival. Call it only for bases and users that exist: each is remembered.
-    pub(crate) fn arrive(
-        &mut self,
-        base: Option<BaseId>,
-        user: usize,
-        limits: &Limits,
-        now: Instant,
-    ) -> Result<(), Refused> {
-        let mut base = base.map(|base| self.bases.entry(base).or_default());
-        let user = self.users.entry(user).or_default();
-        user.counters.requests += 1;
-        if let Some(base) = &mut base {
-            base.counters.requests += 1;
-            base.check(limits.requests_per_second_per_base, limits.penalty, now)?;
+    /// Changes one of [`Self::KEYS`]; the error says what the value must be.
+    pub(crate) fn set(&mut self, key: &str, value: &Value) -> Result<(), String> {
+        match key {
+            "requestsPerSecondPerBase" => self.requests_per_second_per_base = count_or_none(value)?,
+            "requestsPerSecondPerUser" => self.requests_per_second_per_user = count_or_none(value)?,
+            "penaltySeconds" if value.is_null() => self.penalty = Duration::ZERO,
+            "penaltySeconds" => self.penalty = duration(value)?,
+            "penaltyProlongs" => self.penalty_prolongs = flag(value)?,
+            "retryAfterHeader" => self.retry_after_header = flag(value)?,
+            "monthlyRequestsPerWorkspace" => self.monthly_requests_per_workspace = count_or_none(value)?,
+            "monthlyBehaviour" => {
+                self.monthly_behaviour = match value.as_str() {
+                    Some("block") => Monthly::Block,
+                    Some("throttle") => Monthly::Throttle,
+                    _ => return Err("must be \"block\" or \"throttle\"".to_owned()),
+                }
+            }
+            "maxPageSize" => self.max_page_size = size(value, MOST_RECORDS)?,
+            "maxRecordsPerRequest" => self.max_records_per_request = size(value, MOST_RECORDS)?,
+            "maxUrlLength" => self.max_url_length = size(value, 1 << 20)?,
+            "maxBodyBytes" => self.max_body_bytes = size(value, MOST_BODY_BYTES as u64)?,
+            "maxUploadBytes" => self.max_upload_bytes = size(value, MOST_BODY_BYTES as u64)?,
+            "offsetLifeSeconds" => self.offset_life = duration(value)?,
+            "attachmentUrlLifeSeconds" => self.attachment_url_life = duration(value)?,
+            "maxWebhooksPerBase" => self.max_webhooks_per_base = size(value, 10_000)?,
+            "syncsPerFiveMinutes" => self.syncs_per_five_minutes = count_or_none(value)?,
+            _ => return Err(format!("is not known here; known are {}", Self::KEYS.join(", "))),
         }
-        user.check(limits.requests_per_second_per_user, limits.penalty, now)?;
-        if let Some(base) = base {
-            base.admitted.push_back(now);
-        }
-        user.admitted.push_back(now);
         Ok(())
     }
 
-    pub(crate) fn base_counters(&self, base: BaseId) -> Counters {
-        self.bases.get(&base).map(|lane| lane.counters).unwrap_or_default()
-    }
-
-    pub(crate) fn user_counters(&self, user: usize) -> Counters {
-        self.users.get(&user).map(|lane| lane.counters).unwrap_or_default()
-    }
-
-    /// Forgets counters, windows and penalties.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
+    /// All of them, in the shape of a seed.
+    pub(crate) fn json(&self) -> Map<String, Value> {
+        let seconds = |duration: Duration| number::json(duration.as_secs_f64());
+        let behaviour = match self.monthly_behaviour {
+            Monthly::Block => "block",
+            Monthly::Throttle => "throttle",
+        };
+        let values = [
+            json!(self.requests_per_second_per_base),
+            json!(self.requests_per_second_per_user),
+            seconds(self.penalty),
+            json!(self.penalty_prolongs),
+            json!(self.retry_after_header),
+            json!(self.monthly_requests_per_workspace),
+            json!(behaviour),
+            json!(self.max_page_size),
+            json!(self.max_records_per_request),
+            json!(self.max_url_length),
+            json!(self.max_body_bytes),
+            json!(self.max_upload_bytes),
+            seconds(self.offset_life),
+            seconds(self.attachment_url_life),
+            json!(self.max_webhooks_per_base),
+            json!(self.syncs_per_five_minutes),
+        ];
+        Self::KEYS.into_iter().map(str::to_owned).zip(values).collect()
     }
 }
 
-impl Lane {
-    fn check(&mut self, limit: Option<u32>, penalty: Duration, now: Instant) -> Result<(), Refused> {
-        while self.admitted.front().is_some_and(|&at| now.saturating_duration_since(at) >= WINDOW) {
-            self.admitted.pop_front();
-        }
-        let Some(limit) = limit else { return Ok(()) };
-        if let Some(until) = self.penalty_until.filter(|&until| now < until) {
-            self.counters.refused += 1;
-            return Err(Refused { wait: until - now });
-        }
-        self.penalty_until = None;
-        if self.admitted.len() < limit as usize {
-            return Ok(());
-        }
-        self.counters.violations += 1;
-        self.counters.refused += 1;
-        self.penalty_until = Some(now + penalty);
-        Err(Refused { wait: penalty })
+/// 0 would refuse everything.
+fn count_or_none<N: TryFrom<u64>>(value: &Value) -> Result<Option<N>, String> {
+    if value.is_null() {
+        return Ok(None);
     }
+    let count = value.as_u64().filter(|count| *count > 0).and_then(|count| count.try_into().ok());
+    count.map(Some).ok_or_else(|| "must be a whole number above 0, or null for no limit".to_owned())
+}
+
+fn size(value: &Value, most: u64) -> Result<usize, String> {
+    let size = value.as_u64().filter(|size| (1..=most).contains(size));
+    size.map(|size| size as usize).ok_or_else(|| format!("must be a whole number from 1 to {most}"))
+}
+
+fn duration(value: &Value) -> Result<Duration, String> {
+    let duration = value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let duration = duration.filter(|duration| *duration <= LONGEST);
+    duration.ok_or_else(|| "must be a number of seconds, from 0 to a year".to_owned())
+}
+
+fn flag(value: &Value) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "must be true or false".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const USER: usize = 0;
-
-    fn base(n: u8) -> BaseId {
-        BaseId::parse(&format!("app{n:014}")).unwrap()
-    }
-
-    fn millis(n: u64) -> Duration {
-        Duration::from_millis(n)
-    }
-
     #[test]
-    fn a_base_takes_five_requests_in_any_second_and_then_refuses_for_thirty() {
-        let (mut limiter, limits, start) = (Limiter::default(), Limits::default(), Instant::now());
-        let mut at = |ms| limiter.arrive(Some(base(1)), USER, &limits, start + millis(ms));
-        for ms in [0, 400, 500, 600, 700] {
-            assert_eq!(at(ms), Ok(()), "{ms}");
+    fn what_is_told_of_limits_can_be_set_again() {
+        let mut limits = Limits::default();
+        let changed = json!({
+            "requestsPerSecondPerBase": null, "requestsPerSecondPerUser": 7, "penaltySeconds": 0.5,
+            "penaltyProlongs": true, "retryAfterHeader": true, "monthlyRequestsPerWorkspace": 5_000_000_000_u64,
+            "monthlyBehaviour": "throttle", "maxPageSize": 3, "maxRecordsPerRequest": 2, "maxUrlLength": 200,
+            "maxBodyBytes": 1000, "maxUploadBytes": 10, "offsetLifeSeconds": 1, "attachmentUrlLifeSeconds": 2,
+            "maxWebhooksPerBase": 1, "syncsPerFiveMinutes": null,
+        });
+        for (key, value) in changed.as_object().unwrap() {
+            limits.set(key, value).unwrap();
         }
-        assert_eq!(at(1000), Ok(()), "the first one is a whole second ago");
-        assert_eq!(at(1399), Err(Refused { wait: Duration::from_secs(30) }), "400 is not");
-        assert_eq!(at(10_000), Err(Refused { wait: millis(21_399) }));
-        assert_eq!(
-            at(31_398),
-            Err(Refused { wait: millis(1) }),
-            "what comes during the penalty does not prolong it"
-        );
-        assert_eq!(at(31_399), Ok(()));
-        assert_eq!(limiter.base_counters(base(1)), Counters { requests: 10, violations: 1, refused: 3 });
-    }
-
-    #[test]
-    fn bases_are_limited_each_for_itself_and_a_user_over_all_of_them() {
-        let limits = Limits { requests_per_second_per_user: Some(6), ..Limits::default() };
-        let (mut limiter, now) = (Limiter::default(), Instant::now());
-        for n in 0..6 {
-            assert_eq!(limiter.arrive(Some(base(n % 2)), USER, &limits, now), Ok(()));
+        assert_eq!(Value::Object(limits.json()), changed);
+        for (key, bad) in [
+            ("requestsPerSecondPerBase", json!(0)),
+            ("penaltySeconds", json!(-1)),
+            ("penaltySeconds", json!(1e12)),
+            ("maxPageSize", json!(null)),
+            ("maxBodyBytes", json!(1_u64 << 40)),
+            ("monthlyBehaviour", json!("ignore")),
+            ("unheardOf", json!(1)),
+        ] {
+            assert!(limits.set(key, &bad).is_err(), "{key} {bad}");
         }
-        assert!(limiter.arrive(None, USER, &limits, now).is_err());
-        assert_eq!(limiter.arrive(Some(base(1)), USER + 1, &limits, now), Ok(()), "another user");
-        assert_eq!(limiter.base_counters(base(1)).violations, 0);
-        assert_eq!(limiter.user_counters(USER).violations, 1);
-    }
-
-    #[test]
-    fn without_a_limit_everything_passes_at_once() {
-        let limits = Limits {
-            requests_per_second_per_base: None,
-            requests_per_second_per_user: None,
-            ..Limits::default()
-        };
-        let (mut limiter, now) = (Limiter::default(), Instant::now());
-        assert!((0..1000).all(|_| limiter.arrive(Some(base(1)), USER, &limits, now).is_ok()));
+        assert_eq!(Value::Object(limits.json()), changed);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use airtable_formula::{Formula, Schema};
 use serde_json::{Map, Value};
 
-use super::access::Role;
+use super::access::Roles;
 use super::computed::Eval;
 use super::dependents::Dependents;
 use super::ids::{BaseId, ChoiceId, FieldId, TableId, ViewId};
@@ -19,7 +19,7 @@ use super::rows::Rows;
 pub(crate) struct Base {
     pub(crate) id: BaseId,
     pub(crate) name: String,
-    pub(crate) role: Role,
+    pub(crate) roles: Roles,
     /// `wsp…`; says where the base lies, and nothing else.
     pub(crate) workspace: String,
     /// Milliseconds since 1970.
@@ -401,7 +401,7 @@ impl Base {
         Self {
             id: self.id,
             name: String::new(),
-            role: self.role,
+            roles: self.roles.clone(),
             workspace: String::new(),
             created: self.created,
             tables: self.tables.iter().map(Table::past).collect(),

@@ -15,9 +15,6 @@ use super::routes::RecordsOp;
 use super::upsert::{self, Upserted};
 use super::write::{Planner, commit};
 
-/// Records in one request.
-const MAX_BATCH: usize = 10;
-
 type Fields = Map<String, Value>;
 
 /// A write, checked as far as that goes without looking at the base.
@@ -44,6 +41,7 @@ enum What {
 pub(crate) struct Actor<'a> {
     pub(crate) users: &'a Users,
     pub(crate) user: u32,
+    pub(crate) role: Role,
     pub(crate) now: Timestamp,
 }
 
@@ -56,7 +54,11 @@ impl Actor<'_> {
 
 impl Write {
     /// Checks the shape of a create or update.
-    pub(crate) fn from_body(op: RecordsOp, mut body: Map<String, Value>) -> Result<Self, AirtableError> {
+    pub(crate) fn from_body(
+        op: RecordsOp,
+        mut body: Map<String, Value>,
+        most: usize,
+    ) -> Result<Self, AirtableError> {
         let known = |key: &str| match key {
             "typecast" | "returnFieldsByFieldId" => true,
             "fields" => matches!(op, RecordsOp::Create | RecordsOp::UpdateOne { .. }),
@@ -79,14 +81,14 @@ impl Write {
                 return Err(AirtableError::invalid_request());
             }
             RecordsOp::Create if body.contains_key("records") => {
-                What::CreateMany(records_to_create(&mut body)?)
+                What::CreateMany(records_to_create(&mut body, most)?)
             }
             RecordsOp::Create => What::CreateOne(fields(&mut body)?),
             RecordsOp::UpdateOne { id, replace } => {
                 What::UpdateOne { id, fields: fields(&mut body)?, replace }
             }
             RecordsOp::UpdateMany { replace } => {
-                let items = records_to_update(&mut body, upsert.is_some())?;
+                let items = records_to_update(&mut body, upsert.is_some(), most)?;
                 match upsert {
                     Some(upsert) => What::Upsert { items, merge_on: merge_on(&upsert)?, replace },
                     None => {
@@ -105,12 +107,12 @@ impl Write {
     }
 
     /// `?records[]=…` of a batch delete.
-    pub(crate) fn delete_many(query: &Query) -> Result<Self, AirtableError> {
+    pub(crate) fn delete_many(query: &Query, most: usize) -> Result<Self, AirtableError> {
         let bad = |_| AirtableError::bad_records_to_delete();
         let records = query.list("records").map_err(bad)?.unwrap_or_default();
         let ids: Option<Vec<_>> = records.iter().map(|id| RecordId::parse(id)).collect();
         match ids {
-            Some(ids) if (1..=MAX_BATCH).contains(&ids.len()) => {
+            Some(ids) if (1..=most).contains(&ids.len()) => {
                 Ok(Self { what: What::DeleteMany(ids), typecast: false, by_field_id: false })
             }
             _ => Err(AirtableError::bad_records_to_delete()),
@@ -124,7 +126,7 @@ impl Write {
         table: usize,
         actor: Actor<'_>,
     ) -> Result<Value, AirtableError> {
-        if base.role < Role::Edit {
+        if actor.role < Role::Edit {
             return Err(match self.what {
                 What::CreateOne(_) | What::CreateMany(_) => {
                     AirtableError::not_permitted_to_create(&base.tables[table].name, base.tables[table].id)
@@ -132,7 +134,7 @@ impl Write {
                 _ => AirtableError::not_permitted(),
             });
         }
-        let mut planner = Planner::new(base, actor.users, self.typecast, actor.now);
+        let mut planner = Planner::new(base, actor, self.typecast);
         let planned = self.plan(base, table, &mut planner)?;
         let changes = planner.into_changes();
         commit(base, changes, actor.stamp());
@@ -257,20 +259,12 @@ fn plan_update(
 }
 
 /// One record. If the table does not have it, any table of the base that does answers, as at Airtable.
-pub(crate) fn get(
-    eval: &Eval<'_>,
-    table: usize,
-    id: RecordId,
-    rendering: &Rendering,
-) -> Result<Value, AirtableError> {
+pub(crate) fn get(eval: &Eval<'_>, table: usize, id: RecordId, rendering: &Rendering) -> Option<Value> {
     let others = (0..eval.base.tables.len()).filter(|other| *other != table);
-    std::iter::once(table)
-        .chain(others)
-        .find_map(|table| {
-            let slot = eval.base.tables[table].rows.find(id)?;
-            render::record(eval, table, slot, rendering)
-        })
-        .ok_or_else(AirtableError::not_found_or_not_allowed)
+    std::iter::once(table).chain(others).find_map(|table| {
+        let slot = eval.base.tables[table].rows.find(id)?;
+        render::record(eval, table, slot, rendering)
+    })
 }
 
 fn fields(body: &mut Map<String, Value>) -> Result<Fields, AirtableError> {
@@ -281,12 +275,12 @@ fn fields(body: &mut Map<String, Value>) -> Result<Fields, AirtableError> {
     }
 }
 
-fn records_to_create(body: &mut Map<String, Value>) -> Result<Vec<Fields>, AirtableError> {
+fn records_to_create(body: &mut Map<String, Value>, most: usize) -> Result<Vec<Fields>, AirtableError> {
     let Some(Value::Array(records)) = body.remove("records") else {
         return Err(AirtableError::bad_records_to_create());
     };
-    if records.len() > MAX_BATCH {
-        return Err(AirtableError::too_many_to_create(records.len()));
+    if records.len() > most {
+        return Err(AirtableError::too_many_to_create(records.len(), most));
     }
     if records.is_empty() {
         return Err(AirtableError::bad_records_to_create());
@@ -305,10 +299,11 @@ fn records_to_create(body: &mut Map<String, Value>) -> Result<Vec<Fields>, Airta
 fn records_to_update(
     body: &mut Map<String, Value>,
     upsert: bool,
+    most: usize,
 ) -> Result<Vec<(Option<RecordId>, Fields)>, AirtableError> {
     let bad = AirtableError::bad_records_to_update;
     let Some(Value::Array(records)) = body.remove("records") else { return Err(bad()) };
-    if !(1..=MAX_BATCH).contains(&records.len()) {
+    if !(1..=most).contains(&records.len()) {
         return Err(bad());
     }
     let item = |record: Value| {

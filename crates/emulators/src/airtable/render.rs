@@ -124,7 +124,8 @@ pub(crate) fn payload_cell(
         found.map(Choice::json)
     };
     let with_level = |mut person: Value| {
-        person["permissionLevel"] = eval.base.role.name().into();
+        let role = eval.base.roles.of(person["id"].as_str().unwrap_or_default());
+        person["permissionLevel"] = role.name().into();
         person
     };
     Some(match (&field.kind, record.cell(index)) {

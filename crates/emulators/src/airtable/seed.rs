@@ -7,6 +7,7 @@ mod json;
 mod metadata;
 mod options;
 mod records;
+mod settings;
 mod tokens;
 mod views;
 
@@ -19,6 +20,7 @@ use super::access::{Grant, Tokens, User, Users};
 use super::ids::UserId;
 use super::limits::Limits;
 use super::model::Base;
+use super::unconfirmed::Unconfirmed;
 
 /// How many problems are told one by one.
 const MAX_PROBLEMS: usize = 200;
@@ -30,6 +32,7 @@ pub struct Seed {
     pub(crate) users: Users,
     pub(crate) tokens: Tokens,
     pub(crate) limits: Limits,
+    pub(crate) unconfirmed: Unconfirmed,
 }
 
 /// A table of a seed, for telling people what there is.
@@ -77,6 +80,7 @@ impl Seed {
             users: Users::default(),
             tokens: Tokens::default(),
             limits: Limits::default(),
+            unconfirmed: Unconfirmed::default(),
         }
     }
 
@@ -137,13 +141,14 @@ impl Seed {
 
 fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
     let root = json::At::root(root).object(problems)?;
-    root.only(&["bases", "users", "tokens", "limits"], problems);
+    root.only(&["bases", "users", "tokens", "limits", "unconfirmed"], problems);
     let mut users = tokens::users(&root, problems);
     let now = Timestamp::now();
     let bases = metadata::bases(&root, &mut users, now, problems);
     let tokens = tokens::tokens(&root, &users, &bases, problems);
-    let limits = tokens::limits(&root, problems);
-    Some(Seed { bases, users, tokens, limits })
+    let limits = settings::limits(&root, problems);
+    let unconfirmed = settings::unconfirmed(&root, problems);
+    Some(Seed { bases, users, tokens, limits, unconfirmed })
 }
 
 /// Why a seed is refused.

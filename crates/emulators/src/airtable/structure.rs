@@ -10,8 +10,6 @@ mod reading;
 use std::collections::HashSet;
 
 use airtable_formula::{Formula, Timestamp, Tree};
-use axum::body::Body;
-use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::reading::Reading;
@@ -23,7 +21,7 @@ use super::model::{Base, Field, Kind, Table};
 use super::query::Query;
 use super::routes::StructureOp;
 use super::seed::Seed;
-use super::{body, links, meta};
+use super::{links, meta};
 
 /// Characters of a description.
 const MAX_DESCRIPTION: usize = 20_000;
@@ -60,11 +58,10 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    pub(crate) async fn read(
+    pub(crate) async fn read<B: Future<Output = Result<Object, AirtableError>>>(
         op: StructureOp,
         query: &Query,
-        headers: &HeaderMap,
-        content: Body,
+        body: impl FnOnce() -> B,
     ) -> Result<Self, AirtableError> {
         Ok(match op {
             StructureOp::Collaborators => Self::Read(Reading::collaborators(query)?),
@@ -72,22 +69,22 @@ impl Wanted {
             StructureOp::GetView(id) => Self::Read(Reading::views(Some(id), query)?),
             StructureOp::DeleteView(id) => Self::DeleteView(id),
             StructureOp::CreateTable => {
-                let body = body::read(headers, content).await?;
+                let body = body().await?;
                 only(&body, &["name", "description", "fields"])?;
                 Self::CreateTable(body)
             }
             StructureOp::UpdateTable(table) => {
-                let body = body::read(headers, content).await?;
+                let body = body().await?;
                 changes(&body, &["name", "description", "dateDependencySettings"])?;
                 Self::UpdateTable(table, body)
             }
             StructureOp::CreateField(table) => {
-                let body = body::read(headers, content).await?;
+                let body = body().await?;
                 only(&body, &["name", "type", "description", "options"])?;
                 Self::CreateField(table, body)
             }
             StructureOp::UpdateField(table, field) => {
-                let body = body::read(headers, content).await?;
+                let body = body().await?;
                 changes(&body, &["name", "description", "options"])?;
                 Self::UpdateField(table, field, body)
             }
@@ -104,9 +101,24 @@ impl Wanted {
         }
     }
 
+    /// Where a formula field would be made, if one would: its name, after that of a new table.
+    pub(crate) fn new_formula(&self) -> Option<String> {
+        let is_formula = |field: &&Value| field["type"] == "formula";
+        match self {
+            Self::CreateField(_, body) if body.get("type").is_some_and(|kind| kind == "formula") => {
+                text(body, "name")
+            }
+            Self::CreateTable(body) => {
+                let field = body.get("fields")?.as_array()?.iter().find(is_formula)?;
+                Some(format!("{}.{}", text(body, "name")?, field["name"].as_str()?))
+            }
+            _ => None,
+        }
+    }
+
     /// Changes the base, or leaves it as it is.
-    pub(crate) fn apply(&self, base: &mut Base) -> Result<Value, AirtableError> {
-        if base.role < Role::Create {
+    pub(crate) fn apply(&self, base: &mut Base, role: Role) -> Result<Value, AirtableError> {
+        if role < Role::Create {
             return Err(AirtableError::not_permitted());
         }
         match self {

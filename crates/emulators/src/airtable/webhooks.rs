@@ -24,9 +24,6 @@ use super::ids::{BaseId, WebhookId};
 use super::model::Base;
 use super::query::Query;
 
-/// Hooks of one base.
-const MAX_HOOKS: usize = 10;
-
 /// Payloads on a page.
 const MAX_PAYLOADS: u64 = 50;
 
@@ -171,7 +168,7 @@ impl Webhooks {
     pub(crate) fn tell(&mut self, transaction: &Transaction<'_>) -> Vec<Ping> {
         let mut pings = Vec::new();
         let Some(of_base) = self.0.get_mut(&transaction.after.id) else { return pings };
-        let now = transaction.now.as_millisecond();
+        let now = transaction.actor.now.as_millisecond();
         let changes = transaction.changes();
         if changes.is_empty() {
             return pings;
@@ -216,12 +213,14 @@ impl Webhooks {
         hook.last_result = result;
     }
 
-    /// Does what is wanted; `has` says which scopes the caller has.
+    /// Does what is wanted; `has` says which scopes the caller has, `most` how many
+    /// hooks a base may have.
     pub(crate) fn answer(
         &mut self,
         wanted: &Wanted,
         base: &Base,
         has: impl Fn(Scope) -> bool,
+        most: usize,
         now: i64,
     ) -> Result<Value, AirtableError> {
         let of_base = self.0.entry(base.id).or_default();
@@ -240,8 +239,8 @@ impl Webhooks {
                 if !specification.scopes().all(&has) {
                     return Err(AirtableError::not_found_or_not_allowed());
                 }
-                if of_base.hooks.len() >= MAX_HOOKS {
-                    return Err(AirtableError::too_many_webhooks());
+                if of_base.hooks.len() >= most {
+                    return Err(AirtableError::too_many_webhooks(most));
                 }
                 let secret: [u8; 32] = rand::random();
                 let hook = Hook {

@@ -16,6 +16,7 @@ use super::fields::{self, Fault, Resolver, Target};
 use super::ids::{ChoiceId, RecordId};
 use super::links::{self, Stamp};
 use super::model::{Base, Choice, Kind};
+use super::records::Actor;
 use super::rows::Record;
 
 /// Colours of new choices, in turn.
@@ -72,11 +73,12 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(base: &'a Base, users: &'a Users, typecast: bool, now: Timestamp) -> Self {
+    pub(crate) fn new(base: &'a Base, actor: Actor<'a>, typecast: bool) -> Self {
+        let Actor { users, role, now, .. } = actor;
         Self {
             base,
             users,
-            role: base.role,
+            role,
             typecast,
             now,
             changes: Changes::default(),

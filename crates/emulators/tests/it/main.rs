@@ -19,6 +19,7 @@ mod paths;
 mod process;
 mod records;
 mod seeds;
+mod settings;
 mod snapshot;
 mod structure;
 mod support;

@@ -12,7 +12,7 @@ use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use super::{Change, Place, users_json};
+use super::{Change, Opened, Place, users_json};
 use crate::airtable::access::Users;
 use crate::airtable::links;
 use crate::airtable::model::Base;
@@ -23,7 +23,7 @@ use crate::airtable::seed::{Seed, SeedError};
 const APPLICATION: i32 = 0x5079_4145;
 
 /// `PRAGMA user_version`: the form of what is in the file.
-const FORM: i32 = 1;
+const FORM: i32 = 2;
 
 /// How long another emulator, which is ending, is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,7 +35,13 @@ const TABLES: &str = "
     CREATE TABLE records (base INTEGER, tbl INTEGER, slot INTEGER, record TEXT NOT NULL,
                           PRIMARY KEY (base, tbl, slot)) STRICT, WITHOUT ROWID;
     PRAGMA application_id = 1350123845;
-    PRAGMA user_version = 1;
+";
+
+/// What the second form has besides.
+const SECOND_FORM: &str = "
+    CREATE TABLE documents (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE files (id TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+    PRAGMA user_version = 2;
 ";
 
 /// Why a file of emulated bases cannot be used.
@@ -100,15 +106,23 @@ impl File {
             sqlx::query("COMMIT").execute(&mut connection).await?;
             Ok::<_, sqlx::Error>((connection, application, form, tables))
         };
-        let (connection, application, form, tables) =
+        let (mut connection, application, form, tables) =
             opened.await.map_err(|error| match code(&error).as_deref() {
                 Some("5" | "261") => KeptError::InUse { path: path.to_owned() }, // SQLITE_BUSY, and while recovering
                 Some("26") => KeptError::Foreign { path: path.to_owned() },      // SQLITE_NOTADB
                 _ => failed("opened")(error),
             })?;
         let is_new = (application, form, tables) == (0, 0, 0);
-        if !is_new && (application, form) != (APPLICATION, FORM) {
+        if !is_new && (application != APPLICATION || !(1..=FORM).contains(&form)) {
             return Err(KeptError::Foreign { path: path.to_owned() });
+        }
+        if form == 1 {
+            let upgraded = async {
+                let mut transaction = connection.begin().await?;
+                sqlx::raw_sql(SECOND_FORM).execute(&mut *transaction).await?;
+                transaction.commit().await
+            };
+            upgraded.await.map_err(failed("written"))?;
         }
         Ok(Self { connection })
     }
@@ -136,6 +150,22 @@ impl File {
         self.load_records(&mut bases).await?;
         bases.iter_mut().for_each(links::index_sources);
         Ok(Some((bases, users)))
+    }
+
+    /// Documents and the bytes of attachments.
+    pub(super) async fn beside(&mut self) -> Result<Opened, KeptError> {
+        let documents = sqlx::query_as("SELECT key, text FROM documents")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("read"))?;
+        let files: Vec<(String, Vec<u8>)> = sqlx::query_as("SELECT id, content FROM files")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("read"))?;
+        Ok(Opened {
+            documents: documents.into_iter().collect(),
+            files: files.into_iter().map(|(id, content)| (id, content.into())).collect(),
+        })
     }
 
     async fn load_records(&mut self, bases: &mut [Base]) -> Result<(), KeptError> {
@@ -173,6 +203,7 @@ impl File {
         let filled = async {
             let mut transaction = self.connection.begin().await?;
             sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
+            sqlx::raw_sql(SECOND_FORM).execute(&mut *transaction).await?;
             sqlx::query("INSERT INTO users (list) VALUES (?)")
                 .bind(users_json(users))
                 .execute(&mut *transaction)
@@ -240,6 +271,24 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
                 .bind(*base as i64)
                 .bind(*table as i64)
                 .bind(*slot),
+        };
+        statement.execute(&mut *connection).await?;
+    }
+    for (key, text) in &change.documents {
+        let statement = match text {
+            Some(text) => {
+                sqlx::query("INSERT OR REPLACE INTO documents (key, text) VALUES (?, ?)").bind(key).bind(text)
+            }
+            None => sqlx::query("DELETE FROM documents WHERE key = ?").bind(key),
+        };
+        statement.execute(&mut *connection).await?;
+    }
+    for (id, content) in &change.files {
+        let statement = match content {
+            Some(content) => sqlx::query("INSERT OR REPLACE INTO files (id, content) VALUES (?, ?)")
+                .bind(id)
+                .bind(&**content),
+            None => sqlx::query("DELETE FROM files WHERE id = ?").bind(id),
         };
         statement.execute(&mut *connection).await?;
     }

@@ -11,9 +11,6 @@ use std::time::{Duration, Instant};
 use super::orders::Orders;
 use crate::airtable::ids::{BaseId, IteratorId, RecordId, TableId};
 
-/// How long a listing waits for its next request. Airtable says "a few minutes".
-const IDLE_LIFE: Duration = Duration::from_secs(10 * 60);
-
 /// How many listings are kept.
 const MAX_LISTINGS: usize = 10_000;
 
@@ -95,10 +92,11 @@ impl Listings {
         offset: &Offset,
         place: (BaseId, TableId),
         now: Instant,
+        life: Duration,
     ) -> Option<(Anchor, Listing)> {
         let mut kept = self.lock();
         let listing = kept.get_mut(&offset.iterator)?;
-        if listing.place != place || now.saturating_duration_since(listing.last_used) > IDLE_LIFE {
+        if listing.place != place || now.saturating_duration_since(listing.last_used) > life {
             return None;
         }
         listing.last_used = now;
@@ -114,6 +112,7 @@ impl Listings {
         next: RecordId,
         anchor: Anchor,
         now: Instant,
+        life: Duration,
     ) -> Offset {
         let mut kept = self.lock();
         let iterator = *listing.iterator.get_or_insert_with(IteratorId::mint);
@@ -126,7 +125,7 @@ impl Listings {
         });
         entry.last_used = now;
         entry.anchors.insert(next, anchor);
-        make_room(&mut kept, now);
+        make_room(&mut kept, now, life);
         Offset { iterator, next }
     }
 
@@ -140,7 +139,7 @@ impl Listings {
     }
 }
 
-fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant) {
+fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant, life: Duration) {
     let size = |listing: &Kept| match &listing.walk {
         Walk::Sorted(slots) | Walk::View(slots) => slots.len(),
         Walk::ById | Walk::ByCreation => 0,
@@ -149,7 +148,7 @@ fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant) {
     if kept.len() <= MAX_LISTINGS && slots <= MAX_SORTED_SLOTS {
         return;
     }
-    kept.retain(|_, listing| now.saturating_duration_since(listing.last_used) <= IDLE_LIFE);
+    kept.retain(|_, listing| now.saturating_duration_since(listing.last_used) <= life);
     // Ids ascend, so among listings not used lately the smaller one began earlier.
     let mut oldest: Vec<_> =
         kept.iter().map(|(id, listing)| (listing.last_used, *id, size(listing))).collect();
@@ -168,6 +167,8 @@ fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant) {
 mod tests {
     use super::*;
 
+    const LIFE: Duration = Duration::from_secs(600);
+
     fn place() -> (BaseId, TableId) {
         (BaseId::parse("app00000000000001").unwrap(), TableId::parse("tbl00000000000001").unwrap())
     }
@@ -177,27 +178,30 @@ mod tests {
         let (listings, now) = (Listings::default(), Instant::now());
         let mut listing = listings.begin(place(), Walk::Sorted([3, 1, 2].into()));
         let anchor = Anchor { at: 1, served: 1 };
-        let offset = listings.suspend(&mut listing, RecordId::mint(), anchor, now);
+        let offset = listings.suspend(&mut listing, RecordId::mint(), anchor, now, LIFE);
         let parsed = Offset::parse(&offset.to_string()).unwrap();
         assert_eq!(parsed, offset);
         for _ in 0..2 {
-            let (resumed, listing) = listings.resume(&parsed, place(), now).unwrap();
+            let (resumed, listing) = listings.resume(&parsed, place(), now, LIFE).unwrap();
             assert_eq!(resumed, anchor);
             assert!(matches!(listing.walk, Walk::Sorted(_)));
         }
         let elsewhere = (place().0, TableId::mint());
-        assert!(listings.resume(&parsed, elsewhere, now).is_none(), "another table");
+        assert!(listings.resume(&parsed, elsewhere, now, LIFE).is_none(), "another table");
         let foreign = Offset { next: RecordId::mint(), ..parsed };
-        assert!(listings.resume(&foreign, place(), now).is_none(), "a record that no page ended before");
+        assert!(
+            listings.resume(&foreign, place(), now, LIFE).is_none(),
+            "a record that no page ended before"
+        );
     }
 
     #[test]
     fn a_listing_dies_after_minutes_without_a_request() {
         let (listings, now) = (Listings::default(), Instant::now());
         let mut listing = listings.begin(place(), Walk::ById);
-        let offset = listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), now);
-        assert!(listings.resume(&offset, place(), now + IDLE_LIFE).is_some());
-        assert!(listings.resume(&offset, place(), now + IDLE_LIFE * 3).is_none());
+        let offset = listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), now, LIFE);
+        assert!(listings.resume(&offset, place(), now + LIFE, LIFE).is_some());
+        assert!(listings.resume(&offset, place(), now + LIFE * 3, LIFE).is_none());
     }
 
     #[test]
@@ -207,11 +211,11 @@ mod tests {
             .map(|n| {
                 let mut listing = listings.begin(place(), Walk::ById);
                 let at = now + Duration::from_millis(n as u64);
-                listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), at)
+                listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), at, LIFE)
             })
             .collect();
-        assert!(listings.resume(&offsets[0], place(), now).is_none());
-        assert!(listings.resume(&offsets[MAX_LISTINGS], place(), now).is_some());
+        assert!(listings.resume(&offsets[0], place(), now, LIFE).is_none());
+        assert!(listings.resume(&offsets[MAX_LISTINGS], place(), now, LIFE).is_some());
     }
 
     #[test]

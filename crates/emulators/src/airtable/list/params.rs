@@ -8,9 +8,6 @@ use crate::airtable::fields::date;
 use crate::airtable::query::Query;
 use crate::airtable::render::{Rendering, StringFormat};
 
-/// Records on a page, at most and by default.
-const MAX_PAGE_SIZE: usize = 100;
-
 /// What a listing asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct ListParams {
@@ -24,6 +21,8 @@ pub(crate) struct ListParams {
     pub(crate) fields: Option<Vec<String>>,
     /// `recordMetadata` names `commentCount`.
     pub(crate) comment_counts: bool,
+    /// Whether it is told where it is 0.
+    pub(crate) comment_count_zero: bool,
     pub(crate) rendering: Rendering,
 }
 
@@ -35,7 +34,7 @@ fn invalid() -> AirtableError {
 
 impl ListParams {
     /// `GET /{base}/{table}?…`
-    pub(crate) fn from_query(query: &Query) -> Checked<Self> {
+    pub(crate) fn from_query(query: &Query, most: usize) -> Checked<Self> {
         // `limit` is what the oldest clients call it.
         let page_size = match query.scalar("pageSize")? {
             Some(size) => Some(size),
@@ -51,7 +50,7 @@ impl ListParams {
         let comment_counts = wants_comment_counts(&metadata)?;
         let text = |name| Ok(query.scalar(name)?.filter(|text| !text.is_empty()).map(str::to_owned));
         Ok(Self {
-            page_size: number(page_size)?.map_or(Ok(MAX_PAGE_SIZE), check_page_size)?,
+            page_size: check_page_size(number(page_size)?, most)?,
             max_records: number(query.scalar("maxRecords")?)?.map(check_max_records).transpose()?,
             offset: text("offset")?,
             view: text("view")?,
@@ -59,13 +58,14 @@ impl ListParams {
             filter: text("filterByFormula")?,
             fields: query.list("fields")?,
             comment_counts,
+            comment_count_zero: false,
             rendering: rendering_from_query(query)?,
         })
     }
 
     /// `POST /{base}/{table}/listRecords`: all in the body, but time zone and locale in the query string, where the
     /// live service looks for them.
-    pub(crate) fn from_body(query: &Query, body: &Map<String, Value>) -> Checked<Self> {
+    pub(crate) fn from_body(query: &Query, body: &Map<String, Value>, most: usize) -> Checked<Self> {
         const KNOWN: [&str; 14] = [
             "pageSize",
             "maxRecords",
@@ -120,13 +120,14 @@ impl ListParams {
             link_objects: flag("includeDateDependencyMetadata")?,
         };
         Ok(Self {
-            page_size: count("pageSize")?.map_or(Ok(MAX_PAGE_SIZE), check_page_size)?,
+            page_size: check_page_size(count("pageSize")?, most)?,
             max_records: count("maxRecords")?.map(check_max_records).transpose()?,
             offset: text("offset")?,
             view: text("view")?,
             sort,
             filter: text("filterByFormula")?,
             comment_counts,
+            comment_count_zero: false,
             fields: list("fields")?.filter(|fields| !fields.is_empty()),
             rendering,
         })
@@ -180,8 +181,10 @@ fn number(text: Option<&str>) -> Checked<Option<usize>> {
     text.map(|text| text.parse().map_err(|_| invalid())).transpose()
 }
 
-fn check_page_size(size: usize) -> Checked<usize> {
-    if (1..=MAX_PAGE_SIZE).contains(&size) { Ok(size) } else { Err(invalid()) }
+/// As many records on a page as the limit allows, unless fewer are asked for.
+fn check_page_size(size: Option<usize>, most: usize) -> Checked<usize> {
+    let size = size.unwrap_or(most);
+    if (1..=most).contains(&size) { Ok(size) } else { Err(invalid()) }
 }
 
 fn check_max_records(count: usize) -> Checked<usize> {
@@ -216,11 +219,11 @@ mod tests {
     use super::*;
 
     fn get(raw: &str) -> Checked<ListParams> {
-        ListParams::from_query(&Query::parse(raw))
+        ListParams::from_query(&Query::parse(raw), 100)
     }
 
     fn post(raw: &str, body: Value) -> Checked<ListParams> {
-        ListParams::from_body(&Query::parse(raw), body.as_object().unwrap())
+        ListParams::from_body(&Query::parse(raw), body.as_object().unwrap(), 100)
     }
 
     #[test]

@@ -10,9 +10,8 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::Seed;
-use crate::airtable::access::{Grant, Reach, SCOPES, User};
-use crate::airtable::fields::{date, number};
-use crate::airtable::limits::Limits;
+use crate::airtable::access::{Grant, Reach, Role, SCOPES, User};
+use crate::airtable::fields::date;
 use crate::airtable::list::sort::SortKey;
 use crate::airtable::model::{Base, Kind, Table};
 use crate::airtable::{meta, structure};
@@ -24,12 +23,17 @@ impl Base {
         json!({
             "id": self.id.to_string(),
             "name": self.name,
-            "permissionLevel": self.role.name(),
+            "permissionLevel": self.roles.others.name(),
+            "collaborators": self.roles.named.iter().map(collaborator).collect::<Vec<_>>(),
             "workspaceId": self.workspace,
             "createdTime": date::iso(self.created),
             "tables": self.tables.iter().map(table).collect::<Vec<_>>(),
         })
     }
+}
+
+fn collaborator((user, role): (&String, &Role)) -> Value {
+    json!({"user": user, "permissionLevel": role.name()})
 }
 
 fn table(table: &Table) -> Value {
@@ -67,7 +71,8 @@ impl Seed {
     ///
     /// `out` cannot be written to.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
-        write!(out, "{{\"limits\":{}", limits(&self.limits))?;
+        write!(out, "{{\"limits\":{}", Value::Object(self.limits.json()))?;
+        write!(out, ",\n\"unconfirmed\":{}", json!(self.unconfirmed))?;
         list(out, "users", self.users.0.iter().map(user))?;
         let mut tokens: Vec<_> = self.tokens.0.iter().filter(|(_, grant)| !grant.is_ours).collect();
         tokens.sort_unstable_by_key(|(token, _)| *token);
@@ -91,7 +96,11 @@ impl Seed {
             }
         };
         let user = self.users.get(grant.user).map(|user| &user.id);
-        json!({"token": token, "scopes": scopes, "bases": bases, "user": user})
+        let mut entry = json!({"token": token, "scopes": scopes, "bases": bases, "user": user});
+        if let Some(most) = grant.most {
+            entry["permissionLevel"] = most.name().into();
+        }
+        entry
     }
 
     /// The metadata, with the records of each table at its end.
@@ -134,13 +143,4 @@ fn user(user: &User) -> Value {
         }
     }
     entry
-}
-
-fn limits(limits: &Limits) -> Value {
-    json!({
-        "requestsPerSecondPerBase": limits.requests_per_second_per_base,
-        "requestsPerSecondPerUser": limits.requests_per_second_per_user,
-        "penaltySeconds": number::json(limits.penalty.as_secs_f64()),
-        "retryAfterHeader": limits.retry_after_header,
-    })
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::json::{At, Object};
-use super::{Problems, compile, fields, records, views};
-use crate::airtable::access::{Role, Users};
+use super::{Problems, compile, fields, records, tokens, views};
+use crate::airtable::access::Users;
 use crate::airtable::dependents::Dependents;
 use crate::airtable::ids::{BaseId, TableId};
 use crate::airtable::model::{Base, Table};
@@ -55,19 +55,13 @@ pub(super) fn bases(
 
 fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Problems) -> Option<Base> {
     let object = at.object(problems)?;
-    object.only(&["id", "name", "permissionLevel", "workspaceId", "createdTime", "tables"], problems);
+    object.only(
+        &["id", "name", "permissionLevel", "collaborators", "workspaceId", "createdTime", "tables"],
+        problems,
+    );
     let id = object.id("id", "app", BaseId::parse, BaseId::mint, problems);
     let name = object.required_text("name", problems).unwrap_or_default().to_owned();
-    let role = match object.text("permissionLevel", problems) {
-        None => Role::Create,
-        Some(level) => Role::parse(level).unwrap_or_else(|| {
-            problems.add(
-                &object.at("permissionLevel"),
-                format!("\"{level}\" is none of none, read, comment, edit, create"),
-            );
-            Role::Create
-        }),
-    };
+    let roles = tokens::roles(&object, users, problems);
     let workspace = object.text("workspaceId", problems).unwrap_or(WORKSPACE).to_owned();
     let created = object.text("createdTime", problems).and_then(|text| {
         let time = text.parse::<Timestamp>();
@@ -83,7 +77,7 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
     let raw = raw_tables(&object, problems);
     let tables = Vec::with_capacity(raw.len());
     let dependents = Default::default(); // known when formulas are compiled
-    let mut base = Base { id, name, role, workspace, created, tables, dependents, is_redefined: false };
+    let mut base = Base { id, name, roles, workspace, created, tables, dependents, is_redefined: false };
     let ids = fields::Ids::new(&raw);
     let mut names = HashSet::new();
     for (index, raw) in raw.iter().enumerate() {

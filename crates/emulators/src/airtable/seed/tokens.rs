@@ -1,15 +1,13 @@
-//! Users, tokens and limits of a seed.
+//! Users and tokens of a seed.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Problems;
 use super::json::{Node, Object};
-use crate::airtable::access::{Grant, Reach, SCOPES, Tokens, User, Users};
+use crate::airtable::access::{Grant, Reach, Role, Roles, SCOPES, Tokens, User, Users};
 use crate::airtable::ids::{BaseId, UserId, is_collaborator};
-use crate::airtable::limits::Limits;
 use crate::airtable::model::Base;
 
 pub(super) fn users(root: &Object<'_, '_>, problems: &mut Problems) -> Users {
@@ -44,7 +42,7 @@ pub(super) fn tokens(
     let mut tokens = Tokens::default();
     for at in root.items("tokens", problems) {
         let Some(object) = at.object(problems) else { continue };
-        object.only(&["token", "scopes", "bases", "user"], problems);
+        object.only(&["token", "scopes", "bases", "user", "permissionLevel"], problems);
         let token = object.required_text("token", problems);
         let scopes = scopes(&object, problems);
         let reach = reach(&object, bases, problems);
@@ -62,12 +60,48 @@ pub(super) fn tokens(
         if token.contains(char::is_whitespace) || !token.is_ascii() {
             problems.add(&object.at("token"), "must be ASCII without spaces, to fit into a header");
         }
-        let grant = Grant { scopes, bases: reach, user, is_ours: false };
+        let most = role(&object, problems);
+        let grant = Grant { scopes, bases: reach, user, most, is_ours: false };
         if tokens.0.insert(token.to_owned(), grant.into()).is_some() {
             problems.add(&object.at("token"), "the same token stands here twice");
         }
     }
     tokens
+}
+
+/// `permissionLevel`, if it is given.
+pub(super) fn role(object: &Object<'_, '_>, problems: &mut Problems) -> Option<Role> {
+    let level = object.text("permissionLevel", problems)?;
+    let role = Role::parse(level);
+    if role.is_none() {
+        let message = format!("\"{level}\" is none of none, read, comment, edit, create");
+        problems.add(&object.at("permissionLevel"), message);
+    }
+    role
+}
+
+/// Who may do what in a base: `collaborators`, and `permissionLevel` for everybody else.
+pub(super) fn roles(base: &Object<'_, '_>, users: &Users, problems: &mut Problems) -> Roles {
+    let mut roles = Roles::all(role(base, problems).unwrap_or(Role::Create));
+    for at in base.items("collaborators", problems) {
+        let Some(object) = at.object(problems) else { continue };
+        object.only(&["user", "permissionLevel"], problems);
+        let named = object.required_text("user", problems).unwrap_or_default();
+        let known = users.by_id(named).or_else(|| users.by_email(named)).and_then(|user| users.get(user));
+        // A base that is read alone, from where it is kept, comes without the users.
+        let is_alone = users.0.is_empty() && is_collaborator(named);
+        let user = known.map(|user| user.id.as_str()).or(is_alone.then_some(named));
+        if user.is_none() {
+            problems.add(&object.at("user"), format!("there is no user \"{named}\" among users"));
+        }
+        if object.get("permissionLevel").is_none() {
+            problems.add(&object.at("permissionLevel"), "is missing");
+        }
+        if let (Some(user), Some(role)) = (user, role(&object, problems)) {
+            roles.named.insert(user.to_owned(), role);
+        }
+    }
+    roles
 }
 
 fn scopes(object: &Object<'_, '_>, problems: &mut Problems) -> HashSet<String> {
@@ -108,53 +142,4 @@ fn reach(object: &Object<'_, '_>, bases: &[Base], problems: &mut Problems) -> Re
         }
     }
     Reach::Only(reach)
-}
-
-pub(super) fn limits(root: &Object<'_, '_>, problems: &mut Problems) -> Limits {
-    let mut limits = Limits::default();
-    let Some(object) = root.get("limits").and_then(|at| at.object(problems)) else { return limits };
-    object.only(
-        &["requestsPerSecondPerBase", "requestsPerSecondPerUser", "penaltySeconds", "retryAfterHeader"],
-        problems,
-    );
-    let per_second = |key: &str, default: Option<u32>, problems: &mut Problems| {
-        let Some(at) = object.get_or_null(key) else { return default };
-        match at.node {
-            Node::Leaf(Value::Null) => None,
-            Node::Leaf(Value::Number(number)) => {
-                match number.as_u64().and_then(|number| number.try_into().ok()) {
-                    Some(number) if number > 0 => Some(number),
-                    _ => {
-                        problems.add(&at.path, "must be a whole number above 0, or null for no limit");
-                        default
-                    }
-                }
-            }
-            _ => {
-                problems.add(&at.path, "must be a whole number above 0, or null for no limit");
-                default
-            }
-        }
-    };
-    limits.requests_per_second_per_base =
-        per_second("requestsPerSecondPerBase", limits.requests_per_second_per_base, problems);
-    limits.requests_per_second_per_user =
-        per_second("requestsPerSecondPerUser", limits.requests_per_second_per_user, problems);
-    if let Some(at) = object.get_or_null("penaltySeconds") {
-        match at.node {
-            Node::Leaf(Value::Null) => limits.penalty = Duration::ZERO,
-            Node::Leaf(Value::Number(number)) => match number.as_f64().and_then(Limits::penalty_of_seconds) {
-                Some(penalty) => limits.penalty = penalty,
-                None => problems.add(&at.path, "must be a number of seconds, from 0 to a year"),
-            },
-            _ => problems.add(&at.path, "must be a number of seconds, from 0 to a year"),
-        }
-    }
-    if let Some(at) = object.get("retryAfterHeader") {
-        match at.node {
-            Node::Leaf(Value::Bool(send)) => limits.retry_after_header = *send,
-            _ => problems.add(&at.path, "must be true or false"),
-        }
-    }
-    limits
 }

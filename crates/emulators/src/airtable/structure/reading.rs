@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::airtable::access::Users;
+use crate::airtable::access::{Role, User, Users};
 use crate::airtable::errors::AirtableError;
 use crate::airtable::fields::date;
 use crate::airtable::ids::ViewId;
@@ -48,23 +48,24 @@ impl Reading {
         Ok(Self::Views { view, visible_fields: meta::wants_visible_fields(query)? })
     }
 
-    pub(crate) fn answer(&self, base: &Base, users: &Users) -> Result<Value, AirtableError> {
+    pub(crate) fn answer(&self, base: &Base, users: &Users, role: Role) -> Result<Value, AirtableError> {
         match self {
             Self::Views { view, visible_fields } => meta::views(base, *view, *visible_fields),
             Self::Collaborators { people, invitations, interfaces } => {
                 let mut answer = json!({
                     "id": base.id.to_string(), "name": base.name, "createdTime": date::iso(base.created),
-                    "permissionLevel": base.role.name(), "workspaceId": base.workspace,
+                    "permissionLevel": role.name(), "workspaceId": base.workspace,
                 });
                 if *people {
-                    let one = |user: &crate::airtable::access::User| {
+                    let one = |user: &User| {
                         json!({
-                            "userId": user.id, "email": user.email, "permissionLevel": base.role.name(),
+                            "userId": user.id, "email": user.email, "permissionLevel": base.roles.of(&user.id).name(),
                             "createdTime": date::iso(base.created), "grantedByUserId": users.0.first().map(|user| &user.id),
                         })
                     };
-                    let all: Vec<_> =
-                        users.0.iter().filter(|user| user.id.starts_with("usr")).map(one).collect();
+                    let is_in =
+                        |user: &&User| user.id.starts_with("usr") && base.roles.of(&user.id) > Role::None;
+                    let all: Vec<_> = users.0.iter().filter(|user| is_in(user)).map(one).collect();
                     answer["individualCollaborators"] =
                         json!({"baseCollaborators": all, "workspaceCollaborators": []});
                     answer["groupCollaborators"] =

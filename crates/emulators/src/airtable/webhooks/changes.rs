@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use airtable_formula::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Source;
-use crate::airtable::access::Users;
 use crate::airtable::computed::Eval;
 use crate::airtable::fields::date;
 use crate::airtable::ids::{FieldId, RecordId, TableId};
 use crate::airtable::model::{Base, Field, Table};
+use crate::airtable::records::Actor;
 use crate::airtable::{render, structure};
 
 /// Records that one write is told to have changed over links, beside those that it touched itself. A base in which
@@ -22,10 +21,8 @@ const MOST_REACHED: usize = 10_000;
 pub(crate) struct Transaction<'t> {
     pub(crate) before: &'t Base,
     pub(crate) after: &'t Base,
-    pub(crate) users: &'t Users,
-    pub(crate) user: u32,
+    pub(crate) actor: Actor<'t>,
     pub(crate) source: Source,
-    pub(crate) now: Timestamp,
 }
 
 /// Cells by the positions of their fields, in the shape of payloads; empty ones are left out.
@@ -78,20 +75,20 @@ impl<'t> Transaction<'t> {
     /// What each payload of the transaction has.
     pub(super) fn envelope(&self, number: u64) -> Map<String, Value> {
         let mut user = Map::new();
-        if let Some(found) = self.users.get(self.user) {
+        if let Some(found) = self.actor.users.get(self.actor.user) {
             user.insert("id".to_owned(), found.id.clone().into());
             user.insert("email".to_owned(), found.email.clone().into());
             if let Some(name) = &found.name {
                 user.insert("name".to_owned(), name.clone().into());
             }
-            user.insert("permissionLevel".to_owned(), self.after.role.name().into());
+            user.insert("permissionLevel".to_owned(), self.actor.role.name().into());
         }
         let mut action = json!({"source": self.source.name()});
         if self.source != Source::Sync {
             action["sourceMetadata"] = json!({"user": user});
         }
         Map::from_iter([
-            ("timestamp".to_owned(), date::iso(self.now.as_millisecond()).into()),
+            ("timestamp".to_owned(), date::iso(self.actor.now.as_millisecond()).into()),
             ("baseTransactionNumber".to_owned(), number.into()),
             ("payloadFormat".to_owned(), "v0".into()),
             ("actionMetadata".to_owned(), action),
@@ -99,8 +96,8 @@ impl<'t> Transaction<'t> {
     }
 
     pub(super) fn changes(&self) -> Changes<'t> {
-        let was = Eval::new(self.before, self.users, self.now);
-        let is = Eval::new(self.after, self.users, self.now);
+        let was = Eval::new(self.before, self.actor.users, self.actor.now);
+        let is = Eval::new(self.after, self.actor.users, self.actor.now);
         let mut records = Search::new(&was, &is).run();
         let mut tables = Vec::new();
         for (index, table) in self.after.tables.iter().enumerate() {

@@ -1,0 +1,425 @@
+//! The way of a request through the emulator: from a route to what it does.
+//!
+//! Order of checks, as observed at Airtable: route and shape of ids, token, limits, parameters and body, visibility of
+//! base and table, role, fields and values.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use serde_json::{Map, Value};
+use service_kit::edge::RouteLabel;
+use tokio::task::JoinError;
+
+use super::access::{Grant, Reach, Role, Scope};
+use super::bases::Kept;
+use super::computed::Eval;
+use super::emulator::{Emulator, Shared, World, lock, read, write};
+use super::errors::{AirtableError, json_response};
+use super::faults::{self, Before};
+use super::fields::date;
+use super::ids::{BaseId, RecordId};
+use super::kept::Pending;
+use super::limits::{Arrival, Limits, Refused};
+use super::list::params::{ListParams, rendering_from_query};
+use super::log::RequestLog;
+use super::model::Base;
+use super::query::Query;
+use super::records::{Actor, Write};
+use super::render::Rendering;
+use super::routes::{CommentsOp, RecordsOp, Route, WebhooksOp};
+use super::unconfirmed::Unconfirmed;
+use super::webhooks::{Source, Transaction};
+use super::{body, comments, list, meta, records, structure, webhooks};
+
+/// How long a formula may go through a table. Airtable says 503 when a request "timed out", not when that is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a call comes to.
+pub(super) enum Answer {
+    /// The body of a 200.
+    Json(Value),
+    /// A page, a redirect, a file.
+    #[expect(dead_code, reason = "for what is not JSON")]
+    Other(Response<Body>),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+type Answered = Result<Answer, AirtableError>;
+
+/// Answers everything that is not the emulator's own: Airtable's API, and paths that it does not have.
+pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -> Response<Body> {
+    let shared = &emulator.shared;
+    let arrived = shared.clock.instant();
+    let entry = RequestLog::open(&shared.log, request.method().as_str(), request.uri().to_string());
+    let (parts, body) = request.into_parts();
+    let route = Route::parse(&parts.method, parts.uri.path());
+    let label = RouteLabel(route.as_ref().map_or("(none)", Route::label).into());
+    let faults = *lock(&shared.faults);
+    let answer = match (faults.before().await, route) {
+        (Before::Cut, _) => return faults::cut_off(),
+        (Before::Refuse(error), _) | (Before::Nothing, Err(error)) => Err(error),
+        (Before::Nothing, Ok(route)) => shared.call(route, parts, body, arrived).await,
+    };
+    let mut response = match answer {
+        Ok(Answer::Json(value)) => json_response(StatusCode::OK, value.to_string()),
+        Ok(Answer::Other(response)) => response,
+        Err(error) => shared.unconfirmed().settle(error).into_response(),
+    };
+    response.extensions_mut().insert(label);
+    let status = response.status().as_u16();
+    let (response, is_lost) = faults.after(response).await;
+    if !is_lost {
+        entry.answered(status);
+    }
+    response
+}
+
+impl Shared {
+    async fn call(self: &Arc<Self>, route: Route, parts: Parts, body: Body, arrived: Instant) -> Answered {
+        let grant = self.admit(&route, &parts, arrived)?;
+        let limits = self.limits();
+        if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() >= limits.max_url_length) {
+            return Err(AirtableError::url_too_long(limits.max_url_length));
+        }
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let read_body = |body| body::read(&parts.headers, body, limits.max_body_bytes);
+        match route {
+            Route::NotBuilt { what, .. } => Err(AirtableError::not_built(what)),
+            Route::Whoami => Ok(meta::whoami(&grant, &self.world().users).into()),
+            Route::ListBases => {
+                grant.require(Scope::SchemaRead)?;
+                self.apart(grant, move |caller| meta::list_bases(&caller.bases(), &query)).await
+            }
+            Route::CreateBase => {
+                grant.require(Scope::SchemaWrite)?;
+                let wanted = read_body(body).await?;
+                self.apart(grant, move |caller| caller.create_base(&wanted)).await
+            }
+            Route::Structure { base, op } => {
+                let wanted = structure::Wanted::read(op, &query, || read_body(body)).await?;
+                self.apart(grant, move |caller| caller.structure(base, &wanted)).await
+            }
+            Route::BaseSchema { base } => {
+                let visible_fields = meta::wants_visible_fields(&query)?;
+                self.apart(grant, move |caller| caller.schema(base, visible_fields)).await
+            }
+            Route::Comments { base, table, record, op } => {
+                let wanted = match op {
+                    CommentsOp::List => comments::Wanted::list(
+                        &query,
+                        limits.max_page_size,
+                        self.unconfirmed().comments_oldest_first,
+                    )?,
+                    CommentsOp::Create => comments::Wanted::create(&read_body(body).await?)?,
+                    CommentsOp::Update(id) => comments::Wanted::update(id, &read_body(body).await?)?,
+                    CommentsOp::Delete(id) => comments::Wanted::Delete { id },
+                };
+                self.apart(grant, move |caller| caller.comments(base, &table, record, &wanted)).await
+            }
+            Route::Webhooks { base, op } => {
+                let wanted = match op {
+                    WebhooksOp::List => webhooks::Wanted::List,
+                    WebhooksOp::Create => webhooks::Wanted::Create(read_body(body).await?),
+                    WebhooksOp::Delete(id) => webhooks::Wanted::Delete(id),
+                    WebhooksOp::Toggle(id) => webhooks::Wanted::toggle(id, &read_body(body).await?)?,
+                    WebhooksOp::Refresh(id) => webhooks::Wanted::Refresh(id),
+                    WebhooksOp::Payloads(id) => webhooks::Wanted::payloads(id, &query)?,
+                };
+                self.apart(grant, move |caller| caller.webhooks(base, &wanted)).await
+            }
+            Route::Records { base, table, op } => {
+                let call = Call::read(op, &query, || read_body(body), (&limits, &self.unconfirmed())).await?;
+                self.apart(grant, move |caller| caller.records(base, &table, &call)).await
+            }
+        }
+    }
+
+    /// Whose call it is, if the token is good and no limit is in the way.
+    fn admit(&self, route: &Route, parts: &Parts, arrived: Instant) -> Result<Arc<Grant>, AirtableError> {
+        let world = self.world();
+        let grant = Arc::clone(world.tokens.authenticate(&parts.headers)?);
+        let limits = self.limits();
+        let base = route.base().and_then(|base| world.bases.get(base));
+        let arrival = Arrival {
+            base: base.as_deref().map(|base| (base.id, base.workspace.as_str())),
+            user: grant.user as usize,
+            is_metadata: matches!(route, Route::BaseSchema { .. } | Route::Structure { .. }),
+            instant: arrived,
+            day: date::utc(self.clock.now().as_millisecond()).date(),
+        };
+        lock(&self.limiter).arrive(arrival, &limits).map_err(|refused| over_limit(refused, &limits))?;
+        Ok(grant)
+    }
+
+    /// Runs what waits for a base's lock, or computes over all of its records, on a thread that serves nothing else
+    /// meanwhile: otherwise two long formulas keep two cores from answering anybody.
+    async fn apart<T: Into<Answer>>(
+        self: &Arc<Self>,
+        grant: Arc<Grant>,
+        work: impl FnOnce(&Caller<'_>) -> Result<T, AirtableError> + Send + 'static,
+    ) -> Answered {
+        let shared = Arc::clone(self);
+        let work = move || {
+            let world = shared.world();
+            work(&Caller { shared: &shared, world: &world, grant: &grant }).map(Into::into)
+        };
+        match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+            Ok(answer) => answer,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(_stopping)) => Err(AirtableError::timed_out()),
+        }
+    }
+}
+
+/// Whoever calls, and the world as it is while the call works.
+struct Caller<'c> {
+    shared: &'c Arc<Shared>,
+    world: &'c World,
+    grant: &'c Grant,
+}
+
+impl Caller<'_> {
+    /// The bases that the token reaches.
+    fn bases(&self) -> Vec<meta::BaseEntry> {
+        let visible = self.world.bases.all().into_iter().filter(|base| self.grant.reaches(base.id));
+        let entry = |base: Arc<Kept>| meta::BaseEntry {
+            id: base.id,
+            name: base.name.clone(),
+            role: self.role(&base),
+        };
+        visible.map(entry).collect()
+    }
+
+    fn schema(&self, base: BaseId, visible_fields: bool) -> Result<Value, AirtableError> {
+        let base = self.visible(base, Scope::SchemaRead)?;
+        Ok(meta::schema(&read(&base.live), visible_fields))
+    }
+
+    /// Locks the base, and waits for that.
+    fn records(&self, base: BaseId, table: &str, call: &Call) -> Result<Value, AirtableError> {
+        match call {
+            Call::Read(wanted) => {
+                let base = self.visible(base, Scope::RecordsRead)?;
+                let base = read(&base.live);
+                let table = find_table(&base, table)?;
+                let eval = Eval::new(&base, &self.world.users, self.shared.clock.now());
+                match wanted {
+                    Read::List(params) => {
+                        let limits = self.shared.limits();
+                        let times = list::Times {
+                            now: self.shared.clock.instant(),
+                            until: Instant::now() + PATIENCE,
+                            offset_life: limits.offset_life,
+                        };
+                        list::page(&eval, table, params, &self.world.listings, times)
+                    }
+                    Read::Get(id, rendering) => {
+                        let found = records::get(&eval, table, *id, rendering);
+                        found.ok_or_else(|| match self.shared.unconfirmed().unknown_record_status {
+                            404 => AirtableError::record_not_found(),
+                            _ => AirtableError::not_found_or_not_allowed(),
+                        })
+                    }
+                }
+            }
+            Call::Write(wanted) => {
+                let base = self.visible(base, Scope::RecordsWrite)?;
+                let actor = self.actor(&base);
+                let mut locked = write(&base.live);
+                let table = find_table(&locked, table)?;
+                let before = self.before_if_watched(&locked);
+                let answer = wanted.apply(&mut locked, table, actor)?;
+                self.tell_webhooks(before.as_ref(), &locked, actor);
+                self.keep(locked, answer)
+            }
+        }
+    }
+
+    /// As [`Self::records`], for the structure of a base.
+    fn structure(&self, id: BaseId, wanted: &structure::Wanted) -> Result<Value, AirtableError> {
+        let held = wanted.scopes().iter().find(|scope| self.grant.has(**scope));
+        let base = self.visible(id, *held.ok_or_else(AirtableError::not_found_or_not_allowed)?)?;
+        let actor = self.actor(&base);
+        if let structure::Wanted::Read(wanted) = wanted {
+            return wanted.answer(&read(&base.live), &self.world.users, actor.role);
+        }
+        if let Some(place) = wanted.new_formula().filter(|_| !self.shared.unconfirmed().formulas_creatable) {
+            return Err(AirtableError::field_type_not_creatable(&place, "formula"));
+        }
+        let mut locked = write(&base.live);
+        let before = self.before_if_watched(&locked);
+        let answer = wanted.apply(&mut locked, actor.role)?;
+        self.tell_webhooks(before.as_ref(), &locked, actor);
+        self.keep(locked, answer)
+    }
+
+    fn webhooks(&self, id: BaseId, wanted: &webhooks::Wanted) -> Result<Value, AirtableError> {
+        let base = self.visible(id, Scope::WebhookManage)?;
+        if wanted.changes_hooks() && self.role(&base) < Role::Create {
+            return Err(AirtableError::not_permitted());
+        }
+        let base = read(&base.live);
+        let now = self.shared.clock.now().as_millisecond();
+        let most = self.shared.limits().max_webhooks_per_base;
+        lock(&self.world.webhooks).answer(wanted, &base, |scope| self.grant.has(scope), most, now)
+    }
+
+    /// The base as it is (unchanged records are shared), if a webhook has to be told what a write changes.
+    fn before_if_watched(&self, base: &Base) -> Option<Base> {
+        lock(&self.world.webhooks).watch(base.id).then(|| base.past())
+    }
+
+    fn tell_webhooks(&self, before: Option<&Base>, after: &Base, actor: Actor<'_>) {
+        if let Some(before) = before {
+            let pings = lock(&self.world.webhooks).tell(&Transaction {
+                before,
+                after,
+                actor,
+                source: Source::PublicApi,
+            });
+            for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
+                let shared = Arc::clone(self.shared);
+                let note = move |ping: &webhooks::Ping, result| {
+                    lock(&shared.world().webhooks).note(ping, result);
+                };
+                tokio::spawn(ping.send(note));
+            }
+        }
+    }
+
+    /// Only a token that reaches everything may add to it.
+    fn create_base(&self, wanted: &Map<String, Value>) -> Result<Value, AirtableError> {
+        if self.grant.bases != Reach::All {
+            return Err(AirtableError::not_found_or_not_allowed());
+        }
+        let base = structure::create_base(wanted, self.shared.clock.now())?;
+        let answer = structure::created_base(&base);
+        let pending = self.world.bases.add(base, self.shared.keeper.as_ref());
+        match pending.is_none_or(Pending::wait) {
+            true => Ok(answer),
+            false => Err(AirtableError::server_error()),
+        }
+    }
+
+    /// As [`Self::records`], for the comments of a record.
+    fn comments(
+        &self,
+        base: BaseId,
+        table: &str,
+        record: RecordId,
+        wanted: &comments::Wanted,
+    ) -> Result<Value, AirtableError> {
+        if let comments::Wanted::List(page) = wanted {
+            let base = self.visible(base, Scope::CommentsRead)?;
+            let base = read(&base.live);
+            let table = find_table(&base, table)?;
+            return comments::list(&base, table, record, &self.world.users, page);
+        }
+        let base = self.visible(base, Scope::CommentsWrite)?;
+        let actor = self.actor(&base);
+        let mut locked = write(&base.live);
+        let table = find_table(&locked, table)?;
+        let answer = comments::write(&mut locked, table, record, wanted, actor)?;
+        self.keep(locked, answer)
+    }
+
+    /// Gives the answer to a write once it is where bases are kept.
+    fn keep(&self, mut locked: RwLockWriteGuard<'_, Base>, answer: Value) -> Result<Value, AirtableError> {
+        let pending = self.world.bases.keep(&mut locked, self.shared.keeper.as_ref());
+        drop(locked); // others go on while the file is written
+        match pending.is_none_or(Pending::wait) {
+            true => Ok(answer),
+            false => Err(AirtableError::server_error()),
+        }
+    }
+
+    /// A base that the token reaches, with that scope, and in which its user has any role.
+    fn visible(&self, id: BaseId, scope: Scope) -> Result<Arc<Kept>, AirtableError> {
+        self.grant.require(scope)?;
+        let base = self.world.bases.get(id);
+        if base.is_none() && self.shared.unconfirmed().unknown_base_status == 404 {
+            return Err(AirtableError::no_route());
+        }
+        let base = base.filter(|base| self.grant.reaches(id) && self.role(base) > Role::None);
+        base.ok_or_else(AirtableError::not_found_or_not_allowed)
+    }
+
+    /// What the token's user may do in the base, which the token may narrow down.
+    fn role(&self, base: &Kept) -> Role {
+        let user = self.world.users.get(self.grant.user);
+        let role = base.roles.of(user.map_or("", |user| &user.id));
+        self.grant.most.map_or(role, |most| role.min(most))
+    }
+
+    fn actor(&self, base: &Kept) -> Actor<'_> {
+        Actor {
+            users: &self.world.users,
+            user: self.grant.user,
+            role: self.role(base),
+            now: self.shared.clock.now(),
+        }
+    }
+}
+
+/// A call on records whose parameters and body are in order.
+enum Call {
+    Read(Read),
+    Write(Write),
+}
+
+enum Read {
+    List(Box<ListParams>),
+    Get(RecordId, Rendering),
+}
+
+impl Call {
+    async fn read<B: Future<Output = Result<Map<String, Value>, AirtableError>>>(
+        op: RecordsOp,
+        query: &Query,
+        body: impl FnOnce() -> B,
+        (limits, unconfirmed): (&Limits, &Unconfirmed),
+    ) -> Result<Self, AirtableError> {
+        Ok(match op {
+            RecordsOp::List => {
+                let mut params = ListParams::from_query(query, limits.max_page_size)?;
+                params.comment_count_zero = unconfirmed.comment_count_zero;
+                Self::Read(Read::List(Box::new(params)))
+            }
+            RecordsOp::ListByPost => {
+                let mut params = ListParams::from_body(query, &body().await?, limits.max_page_size)?;
+                params.comment_count_zero = unconfirmed.comment_count_zero;
+                Self::Read(Read::List(Box::new(params)))
+            }
+            RecordsOp::Get(id) => Self::Read(Read::Get(id, rendering_from_query(query)?)),
+            RecordsOp::DeleteOne(id) => Self::Write(Write::delete_one(id)),
+            RecordsOp::DeleteMany => Self::Write(Write::delete_many(query, limits.max_records_per_request)?),
+            RecordsOp::Create | RecordsOp::UpdateOne { .. } | RecordsOp::UpdateMany { .. } => {
+                Self::Write(Write::from_body(op, body().await?, limits.max_records_per_request)?)
+            }
+        })
+    }
+}
+
+fn over_limit(refused: Refused, limits: &Limits) -> AirtableError {
+    match refused {
+        Refused::Monthly => AirtableError::month_used_up(),
+        Refused::Rate { wait } => {
+            let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+            AirtableError::rate_limited(limits.retry_after_header.then_some(seconds))
+        }
+    }
+}
+
+fn find_table(base: &Base, name_or_id: &str) -> Result<usize, AirtableError> {
+    base.table(name_or_id).ok_or_else(AirtableError::not_found_or_not_allowed)
+}
