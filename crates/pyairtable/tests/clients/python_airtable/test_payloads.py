@@ -315,3 +315,26 @@ def test_a_scope_of_workspaces_shows_no_payloads(wire: Wire) -> None:
     hook = Hook.create(wire)
     assert wire.ask("GET", f"{hook.path}/payloads", key=WORKSPACES).status_code == 403
     assert wire.ask("GET", HOOKS, key=WORKSPACES).status_code == 403
+
+
+def test_what_is_computed_elsewhere_is_told_with_the_write(wire: Wire) -> None:
+    """Section 11.4; section 15: a write in one table changes another. One write stays one number."""
+    ship = wire.ship(Ship="Pia", Berths=[EAST, NORTH])
+    hook, of_ships = Hook.create(wire), Hook.create(wire, recordChangeScope=SHIPS)
+    wire.good("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 100, "Berth": "Deep East"}})
+    told = hook.only()["changedTablesById"]
+    assert told[BERTHS]["changedRecordsById"][EAST]["current"]["cellValuesByFieldId"] == {BERTH: "Deep East", DEPTH: 100}
+    cells = told[SHIPS]["changedRecordsById"][ship["id"]]["current"]["cellValuesByFieldId"]
+    assert cells[ident("fld", "Depthsum")] == 107.5
+    assert cells[ident("fld", "Names")]["valuesByLinkedRecordId"] == {EAST: ["Deep East"], NORTH: ["Berth North"]}
+    assert set(of_ships.only()["changedTablesById"]) == {SHIPS}
+
+
+def test_a_new_field_that_is_computed_tells_its_cells_or_none(wire: Wire) -> None:
+    """Section 11.4: whatever it tells, the numbers go on."""
+    hook = Hook.create(wire, "tableData", "tableFields")
+    wire.good("POST", BERTH_FIELDS_PATH, {"name": "Double", "type": "formula", "options": {"formula": "{Depth}*2"}})
+    wire.good("POST", BERTHS_PATH, {"fields": {"Berth": "x", "Depth": 4}})
+    payloads = hook.payloads()
+    (created,) = payloads[-1]["changedTablesById"][BERTHS]["createdRecordsById"].values()
+    assert 8 in created["cellValuesByFieldId"].values()

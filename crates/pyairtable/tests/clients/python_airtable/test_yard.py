@@ -173,3 +173,30 @@ def test_addresses_are_measured_to_the_letter(yard: Yard) -> None:
 
     assert cells(yard.good("GET", padded(15_900))["records"], "Tool") == ["Hammer", "Saw"]
     assert 400 <= yard.ask("GET", padded(16_100)).status_code < 500
+
+
+def test_webhooks_tell_cells_that_are_only_read(yard: Yard) -> None:
+    """Section 7, column V2, and section 7.2: lookups by record, errors and numbers that are none."""
+    hooks = f"/v0/bases/{y.YARD}/webhooks"
+    asked = {"options": {"filters": {"dataTypes": ["tableData"]}, "includes": {"includeCellValuesInFieldIds": "all"}}}
+    hook = yard.good("POST", hooks, {"specification": asked})["id"]
+    yard.good("PATCH", f"{PARTS}/{y.SCREW}", {"fields": {"Part": "Fine screw"}})
+    yard.good("PATCH", f"{TOOLS}/{y.HAMMER}", {"fields": {"Tool": "Big hammer"}})
+    told: dict = {}
+    for payload in yard.good("GET", f"{hooks}/{hook}/payloads")["payloads"]:
+        for changes in payload["changedTablesById"].values():
+            for record, change in changes.get("changedRecordsById", {}).items():
+                told.setdefault(record, {}).update({**change.get("unchanged", {}).get("cellValuesByFieldId", {}), **change["current"]["cellValuesByFieldId"]})
+
+    def cell(record: str, name: str) -> object:
+        return told[record][ident("fld", name)]
+
+    assert (cell(y.SCREW, "Draft"), cell(y.SCREW, "Open")) == (y.DRAFT, y.OPEN)
+    assert (cell(y.SCREW, "Ratio"), cell(y.SCREW, "Fault")) == ({"specialValue": "NaN"}, {"error": "#ERROR!"})
+    assert [choice["name"] for choice in cell(y.SCREW, "Kinds")] == ["B", "A"] and cell(y.SCREW, "Born") == "2022-02-03"
+    assert [drawing["id"] for drawing in cell(y.SCREW, "Drawings")] == [drawing["id"] for drawing in y.DRAWINGS]
+    assert cell(y.SCREW, "Usedby") == [{"id": y.HAMMER, "name": "Big hammer"}] or cell(y.SCREW, "Usedby") == [{"id": y.HAMMER, "name": "Hammer"}]
+    for name, values in (("Partfaults", {y.SCREW: [{"error": "#ERROR!"}], y.BOLT: [{"error": "#ERROR!"}]}), ("Partovers", {y.SCREW: [0], y.BOLT: [3]})):
+        lookup = cell(y.HAMMER, name)
+        assert lookup["linkedRecordIds"] == [y.SCREW, y.BOLT] and lookup["valuesByLinkedRecordId"] == values, name
+    assert [choice["name"] for choice in cell(y.HAMMER, "Partkinds")["valuesByLinkedRecordId"][y.SCREW]] == ["B", "A"]

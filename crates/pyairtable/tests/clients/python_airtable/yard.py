@@ -81,6 +81,6 @@ TOKEN = "patYard00000000000.yard"
 SEED = {
     "bases": [YARD_BASE, *MANY_BASES],
     "users": [{"id": ADA, "email": "ada@harbour.test", "name": "Ada Anchor"}],
-    "tokens": [{"token": TOKEN, "scopes": ["data.records:read", "data.records:write", "schema.bases:read"], "bases": "*", "user": ADA}],
+    "tokens": [{"token": TOKEN, "scopes": ["data.records:read", "data.records:write", "schema.bases:read", "webhook:manage"], "bases": "*", "user": ADA}],
     "limits": {"requestsPerSecondPerBase": None, "requestsPerSecondPerUser": None, "penaltySeconds": 30, "retryAfterHeader": False},
 }
