@@ -8,7 +8,7 @@ use airtable_formula::{Context, Date, ErrorKind, Row, Timestamp, Value};
 use super::access::{User, Users};
 use super::cell::Cell;
 use super::fields::{attachment, barcode, date};
-use super::model::{Base, Field, Kind, Table};
+use super::model::{Base, ButtonKind, Field, Kind, Table};
 use super::rows::Record;
 
 /// How many computed values are remembered before the memory is emptied.
@@ -51,10 +51,21 @@ impl<'a> Eval<'a> {
             Kind::LastModifiedTime { fields, .. } => {
                 instant(last_modified(&self.base.tables[table], record, fields))
             }
+            Kind::Button(button) if button.is_told() || record.cell(index).is_empty() => {
+                Value::from(button.label.as_deref().unwrap_or(&field.name))
+            }
             Kind::CreatedBy => user(self.users.get(record.created_by)),
             Kind::LastModifiedBy => user(self.users.get(record.modified_by)),
             _ => self.plain(field, record.cell(index)),
         }
+    }
+
+    /// Where a button of a record leads; `None`: nowhere.
+    pub(crate) fn button_url(&self, button: &ButtonKind, table: usize, slot: u32) -> Option<String> {
+        let row = self.row(table, slot)?;
+        let url = button.url.as_ref()?.evaluate(&row, &self.context);
+        let text = url.to_text().ok()?.into_owned();
+        (!text.is_empty()).then_some(text)
     }
 
     fn cell_place(&self, table: usize, slot: u32, index: usize) -> Option<(&'a Record, &'a Field)> {

@@ -47,6 +47,13 @@ impl Dependents {
                     self.of_edits[table].push(field);
                 }
             }
+            Kind::Button(button) => {
+                let Some(url) = &button.url else { return };
+                url.fields().iter().for_each(|&used| needs((table, used), None));
+                if url.reads_modification_time() {
+                    self.of_edits[table].push(field);
+                }
+            }
             // A link shows the names of the records that it leads to.
             Kind::Links(link) => needs((link.table, base.tables[link.table].primary), Some(field)),
             Kind::Lookup { link, target, valid: true } => {

@@ -152,7 +152,8 @@ pub(crate) enum Kind {
     },
     CreatedBy,
     LastModifiedBy,
-    /// button, aiText, externalSyncSource, manualSort: served as seeded, never written by the API.
+    Button(ButtonKind),
+    /// aiText, externalSyncSource, manualSort: served as seeded, never written by the API.
     Opaque(&'static str),
 }
 
@@ -272,6 +273,20 @@ pub(crate) struct RollupKind {
     pub(crate) format: ResultFormat,
 }
 
+/// A button. Airtable's metadata tells neither what it says nor where it leads; a seed may. Else cells are served as seeded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ButtonKind {
+    pub(crate) label: Option<String>,
+    pub(crate) url: Option<Arc<Formula>>,
+}
+
+impl ButtonKind {
+    /// Whether cells are computed.
+    pub(crate) fn is_told(&self) -> bool {
+        self.label.is_some() || self.url.is_some()
+    }
+}
+
 impl Kind {
     /// The name in the metadata.
     pub(crate) fn type_name(&self) -> &'static str {
@@ -306,6 +321,7 @@ impl Kind {
             Self::LastModifiedTime { .. } => "lastModifiedTime",
             Self::CreatedBy => "createdBy",
             Self::LastModifiedBy => "lastModifiedBy",
+            Self::Button(_) => "button",
             Self::Opaque(name) => name,
         }
     }
@@ -323,6 +339,7 @@ impl Kind {
                 | Self::LastModifiedTime { .. }
                 | Self::CreatedBy
                 | Self::LastModifiedBy
+                | Self::Button(_)
                 | Self::Opaque(_)
         )
     }

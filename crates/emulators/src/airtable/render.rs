@@ -96,6 +96,11 @@ fn cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize)
         Kind::LastModifiedTime { fields, format } => {
             last_modified(&eval.base.tables[table], record, fields).map(|millis| time_json(millis, format))
         }
+        // Every record has one.
+        Kind::Button(button) if button.is_told() || record.cell(index).is_empty() => {
+            let label = button.label.as_ref().unwrap_or(&field.name);
+            Some(json!({"label": label, "url": eval.button_url(button, table, slot)}))
+        }
         Kind::CreatedBy => eval.users.get(record.created_by).map(people::json),
         Kind::LastModifiedBy => eval.users.get(record.modified_by).map(people::json),
         _ => stored(eval, field, record.cell(index)),
@@ -148,22 +153,39 @@ pub(crate) fn payload_cell(
             for &linked_slot in record.cell(*link).links() {
                 let Some(other) = eval.base.tables[linked].rows.get(linked_slot) else { continue };
                 ids.push(other.id.to_string());
-                let found = match payload_cell(eval, linked, linked_slot, other, *target) {
-                    Some(Value::Array(items)) => items,
-                    value => value.into_iter().collect(),
-                };
-                values.insert(other.id.to_string(), found.into());
+                let found = payload_cell(eval, linked, linked_slot, other, *target);
+                values.insert(other.id.to_string(), flat(found).into());
             }
             if ids.is_empty() {
                 return None;
             }
             json!({"linkedRecordIds": ids, "valuesByLinkedRecordId": values})
         }
+        (Kind::Opaque("externalSyncSource"), Cell::Json(name)) => {
+            let choices = field.options.as_ref().and_then(|options| options.get("choices"));
+            let named = |choice: &&Value| choice.get("name").is_some_and(|own| own == &**name);
+            let found = choices.and_then(Value::as_array).and_then(|all| all.iter().find(named));
+            found.unwrap_or(name).clone()
+        }
         (Kind::Collaborator | Kind::CreatedBy | Kind::LastModifiedBy, _) => {
             with_level(cell(eval, table, slot, record, index)?)
         }
         _ => cell(eval, table, slot, record, index)?,
     })
+}
+
+/// What a looked-up cell shows: the elements of a list, and of another lookup those of all its records.
+fn flat(cell: Option<Value>) -> Vec<Value> {
+    match cell {
+        Some(Value::Array(items)) => items,
+        Some(Value::Object(mut object)) => match object.remove("valuesByLinkedRecordId") {
+            Some(Value::Object(by_record)) => {
+                by_record.into_iter().flat_map(|(_, found)| flat(Some(found))).collect()
+            }
+            _ => vec![Value::Object(object)],
+        },
+        value => value.into_iter().collect(),
+    }
 }
 
 /// A stored cell as JSON.

@@ -20,6 +20,7 @@ mod process;
 mod records;
 mod seeds;
 mod settings;
+mod shapes;
 mod snapshot;
 mod structure;
 mod support;

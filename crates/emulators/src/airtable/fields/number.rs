@@ -40,25 +40,24 @@ pub(crate) fn json(number: f64) -> Value {
     }
     match Number::from_f64(number) {
         Some(number) => Value::Number(number),
-        None => special(number),
+        None => serde_json::json!({"specialValue": special(number)}),
     }
 }
 
 /// Source: what pyairtable's live suite reads for NaN; the infinities by analogy.
-fn special(number: f64) -> Value {
-    let name = match number {
+fn special(number: f64) -> &'static str {
+    match number {
         _ if number.is_nan() => "NaN",
         _ if number > 0.0 => "Infinity",
         _ => "-Infinity",
-    };
-    serde_json::json!({"specialValue": name})
+    }
 }
 
 /// The shortest text that gives the number again.
 pub(crate) fn shortest(number: f64) -> String {
     match json(number) {
         Value::Number(number) => number.to_string(),
-        _ => number.to_string(),
+        _ => special(number).to_owned(),
     }
 }
 

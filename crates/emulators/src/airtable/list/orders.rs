@@ -117,6 +117,7 @@ fn depends_on(base: &Base, table: usize, view: &View) -> Option<BTreeSet<usize>>
                     return None;
                 }
             }
+            // A button shows its label, which does not change.
             Kind::Formula(formula) => {
                 if let Some(compiled) = &formula.compiled {
                     read(compiled, table, &mut waiting)?;

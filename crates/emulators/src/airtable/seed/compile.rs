@@ -25,6 +25,7 @@ pub(super) fn formulas(base: &mut Base, raw: &[RawTable<'_, '_>], problems: &mut
             match base.tables[table].fields[field].kind {
                 Kind::Formula(_) => compile_formula(&mut base.tables[table], field, &path, problems),
                 Kind::Rollup(_) => compile_rollup(&mut base.tables[table], field, &path, problems),
+                Kind::Button(_) => compile_button(&mut base.tables[table], field, &path, problems),
                 _ => {}
             }
         }
@@ -155,6 +156,25 @@ fn compile_rollup(table: &mut Table, index: usize, path: &str, problems: &mut Pr
     }
 }
 
+/// Where a button leads, which Airtable's metadata does not tell either.
+fn compile_button(table: &mut Table, index: usize, path: &str, problems: &mut Problems) {
+    let schema = Arc::clone(&table.schema);
+    let field = &mut table.fields[index];
+    let text = text_option(field, "formula");
+    if let Some(Value::Object(options)) = &mut field.options {
+        options.remove("formula");
+        if options.is_empty() {
+            field.options = None;
+        }
+    }
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return };
+    match (Formula::compile(&text, &schema, &Limits::default()), &mut field.kind) {
+        (Ok(compiled), Kind::Button(button)) => button.url = Some(Arc::new(compiled)),
+        (Ok(_), _) => {}
+        (Err(error), _) => problems.add(&format!("{path}.formula"), reason(&error)),
+    }
+}
+
 pub(super) fn reason(error: &CompileError) -> String {
     match error {
         CompileError::NotBuilt { function, .. } => format!("the function {function} is not built yet"),
@@ -181,6 +201,7 @@ fn invalidate(field: &mut Field) {
             rollup.valid = false;
         }
         Kind::Lookup { valid, .. } => *valid = false,
+        Kind::Button(button) => button.url = None,
         _ => {}
     }
 }
@@ -229,6 +250,10 @@ fn needs(base: &Base, table: usize, field: usize) -> Vec<(usize, usize)> {
             Some(compiled) => compiled.fields().iter().map(|&used| (table, used)).collect(),
             None => Vec::new(),
         },
+        Kind::Button(button) => {
+            let used = button.url.iter().flat_map(|url| url.fields());
+            used.map(|&used| (table, used)).collect()
+        }
         Kind::Links(link) => vec![(link.table, base.tables[link.table].primary)],
         Kind::Lookup { link, target, valid: true } => through(*link, *target),
         Kind::Rollup(rollup) if rollup.compiled.is_some() => through(rollup.link, rollup.target),

@@ -44,6 +44,14 @@ fn table(table: &Table) -> Value {
         {
             seed["fields"][index]["options"]["formula"] = formula.to_string().into();
         }
+        if let Kind::Button(button) = &field.kind {
+            if let Some(label) = &button.label {
+                seed["fields"][index]["options"]["label"] = label.clone().into();
+            }
+            if let Some(url) = &button.url {
+                seed["fields"][index]["options"]["formula"] = structure::by_field_ids(table, url).into();
+            }
+        }
     }
     for (index, view) in table.views.iter().enumerate() {
         if let Some(ids) = &view.visible_field_ids {

@@ -9,8 +9,8 @@ use super::fields::Scope;
 use crate::airtable::fields::{date, duration};
 use crate::airtable::ids::ChoiceId;
 use crate::airtable::model::{
-    Choice, Choices, DateFormat, DateTimeFormat, FormulaKind, Kind, LinkKind, NumberKind, ResultFormat,
-    RollupKind, TextKind,
+    ButtonKind, Choice, Choices, DateFormat, DateTimeFormat, FormulaKind, Kind, LinkKind, NumberKind,
+    ResultFormat, RollupKind, TextKind,
 };
 
 /// The kind and the options as served (`None`: the type has none); `None` for a type that is not Airtable's.
@@ -72,7 +72,7 @@ pub(super) fn read(
         }
         "createdBy" => Kind::CreatedBy,
         "lastModifiedBy" => Kind::LastModifiedBy,
-        "button" => Kind::Opaque("button"),
+        "button" => options.button(),
         "aiText" => Kind::Opaque("aiText"),
         "externalSyncSource" => Kind::Opaque("externalSyncSource"),
         "manualSort" => Kind::Opaque("manualSort"),
@@ -314,6 +314,14 @@ impl Options<'_, '_> {
             self.default("isValid", json!(true));
         }
         Kind::Rollup(RollupKind { link, target, compiled: None, valid, format: self.result() })
+    }
+
+    /// `label` is not served; `formula` is read when all fields are known.
+    fn button(&mut self) -> Kind {
+        let label = self.text("label");
+        self.map.remove("label");
+        self.text("formula");
+        Kind::Button(ButtonKind { label, url: None })
     }
 
     fn referenced_fields(&mut self, scope: &Scope<'_>) -> Vec<usize> {

@@ -179,6 +179,7 @@ impl Loader<'_> {
                 }
             }
             Kind::Rollup(rollup) if rollup.compiled.is_none() => record.set(field, json(value)),
+            Kind::Button(button) if !button.is_told() => record.set(field, json(value)),
             Kind::Opaque(_) => record.set(field, json(value)),
             kind if kind.is_computed() => {}
             kind => {
