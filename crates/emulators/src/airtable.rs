@@ -23,6 +23,7 @@ mod list;
 mod log;
 mod meta;
 mod model;
+mod oauth;
 mod query;
 mod records;
 mod render;

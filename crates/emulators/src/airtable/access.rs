@@ -1,10 +1,12 @@
-//! Who may do what: tokens with their scopes and bases, users, and the roles they have in a base.
+//! Who may do what: tokens with their scopes and bases, users, and the roles they have in a base. Personal access tokens
+//! are those of the seed; those that integrations get are made by [`super::oauth`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::errors::AirtableError;
 use super::ids::BaseId;
@@ -170,6 +172,20 @@ pub(crate) enum Reach {
     Only(HashSet<BaseId>),
 }
 
+impl Reach {
+    /// As a seed writes it.
+    pub(crate) fn to_seed(&self) -> Value {
+        match self {
+            Self::All => "*".into(),
+            Self::Only(bases) => {
+                let mut ids: Vec<String> = bases.iter().map(ToString::to_string).collect();
+                ids.sort_unstable();
+                ids.into()
+            }
+        }
+    }
+}
+
 /// What one token may do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Grant {
@@ -181,12 +197,31 @@ pub(crate) struct Grant {
     pub(crate) is_ours: bool,
     /// The token allows no more than this, whatever its user may do.
     pub(crate) most: Option<Role>,
+    /// The integration that acts for the user; `None`: it is a personal access token.
+    pub(crate) client: Option<Arc<str>>,
 }
 
 impl Grant {
     /// Every scope, every base, whatever seed comes.
     pub(crate) fn full(user: u32) -> Self {
-        Self { scopes: SCOPES.map(str::to_owned).into(), bases: Reach::All, user, most: None, is_ours: true }
+        let scopes = SCOPES.map(str::to_owned).into();
+        Self { scopes, bases: Reach::All, user, most: None, is_ours: true, client: None }
+    }
+
+    /// What an access token of OAuth may do.
+    pub(crate) fn of_integration(client: Arc<str>, scopes: &[String], bases: Reach, user: u32) -> Self {
+        let scopes = scopes.iter().cloned().collect();
+        Self { scopes, bases, user, most: None, is_ours: false, client: Some(client) }
+    }
+
+    /// Whether it is a personal access token's: some calls take no other.
+    pub(crate) fn is_personal(&self) -> bool {
+        self.client.is_none()
+    }
+
+    /// The scopes in Airtable's own order.
+    pub(crate) fn scopes_in_order(&self) -> impl Iterator<Item = &'static str> {
+        SCOPES.into_iter().filter(|scope| self.scopes.contains(*scope))
     }
 
     pub(crate) fn has(&self, scope: Scope) -> bool {
@@ -206,14 +241,20 @@ impl Grant {
     }
 }
 
-/// All tokens that are accepted.
+/// The personal access tokens that are accepted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tokens(pub(crate) HashMap<String, Arc<Grant>>);
 
 impl Tokens {
-    /// Missing, malformed and unknown tokens get one and the same answer.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<&Arc<Grant>, AirtableError> {
-        bearer(headers).and_then(|token| self.0.get(token)).ok_or_else(AirtableError::unauthenticated)
+    /// Missing, malformed and unknown tokens get one and the same answer. `integration` knows the tokens of OAuth.
+    pub(crate) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        integration: impl FnOnce(&str) -> Option<Arc<Grant>>,
+    ) -> Result<Arc<Grant>, AirtableError> {
+        let token = bearer(headers).ok_or_else(AirtableError::unauthenticated)?;
+        let personal = self.0.get(token).cloned();
+        personal.or_else(|| integration(token)).ok_or_else(AirtableError::unauthenticated)
     }
 }
 
@@ -233,12 +274,13 @@ mod tests {
     #[test]
     fn a_token_is_taken_as_a_bearer_token_only() {
         let tokens = Tokens(HashMap::from([("patX.y".to_owned(), Grant::full(0).into())]));
-        assert!(tokens.authenticate(&with_header("Bearer patX.y")).is_ok());
+        let nobody = |_: &str| None;
+        assert!(tokens.authenticate(&with_header("Bearer patX.y"), nobody).is_ok());
         for bad in ["Bearer patX.z", "patX.y", "Basic patX.y", "Bearer", "Bearer "] {
-            let refusal = tokens.authenticate(&with_header(bad)).unwrap_err();
+            let refusal = tokens.authenticate(&with_header(bad), nobody).unwrap_err();
             assert_eq!(refusal, AirtableError::unauthenticated(), "{bad}");
         }
-        assert!(tokens.authenticate(&HeaderMap::new()).is_err());
+        assert!(tokens.authenticate(&HeaderMap::new(), nobody).is_err());
     }
 
     #[test]

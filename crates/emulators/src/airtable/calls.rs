@@ -28,13 +28,14 @@ use super::limits::{Arrival, Limits, Refused};
 use super::list::params::{ListParams, rendering_from_query};
 use super::log::RequestLog;
 use super::model::Base;
+use super::oauth::OAuthOp;
 use super::query::Query;
 use super::records::{Actor, Write};
 use super::render::Rendering;
 use super::routes::{CommentsOp, RecordsOp, Route, WebhooksOp};
 use super::unconfirmed::Unconfirmed;
 use super::webhooks::{Source, Transaction};
-use super::{body, comments, list, meta, records, structure, webhooks};
+use super::{body, comments, list, meta, oauth, records, structure, webhooks};
 
 /// How long a formula may go through a table. Airtable says 503 when a request "timed out", not when that is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,7 +45,6 @@ pub(super) enum Answer {
     /// The body of a 200.
     Json(Value),
     /// A page, a redirect, a file.
-    #[expect(dead_code, reason = "for what is not JSON")]
     Other(Response<Body>),
 }
 
@@ -62,13 +62,16 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     let arrived = shared.clock.instant();
     let entry = RequestLog::open(&shared.log, request.method().as_str(), request.uri().to_string());
     let (parts, body) = request.into_parts();
+    let oauth = OAuthOp::find(parts.method.as_str(), parts.uri.path());
     let route = Route::parse(&parts.method, parts.uri.path());
-    let label = RouteLabel(route.as_ref().map_or("(none)", Route::label).into());
+    let label = oauth.map(OAuthOp::label).or(route.as_ref().ok().map(Route::label));
+    let label = RouteLabel(label.unwrap_or("(none)").into());
     let faults = *lock(&shared.faults);
-    let answer = match (faults.before().await, route) {
-        (Before::Cut, _) => return faults::cut_off(),
-        (Before::Refuse(error), _) | (Before::Nothing, Err(error)) => Err(error),
-        (Before::Nothing, Ok(route)) => shared.call(route, parts, body, arrived).await,
+    let answer = match (faults.before().await, oauth, route) {
+        (Before::Cut, ..) => return faults::cut_off(),
+        (Before::Refuse(error), ..) | (Before::Nothing, None, Err(error)) => Err(error),
+        (Before::Nothing, Some(op), _) => Ok(Answer::Other(oauth::answer(shared, op, parts, body).await)),
+        (Before::Nothing, None, Ok(route)) => shared.call(route, parts, body, arrived).await,
     };
     let mut response = match answer {
         Ok(Answer::Json(value)) => json_response(StatusCode::OK, value.to_string()),
@@ -147,7 +150,9 @@ impl Shared {
     /// Whose call it is, if the token is good and no limit is in the way.
     fn admit(&self, route: &Route, parts: &Parts, arrived: Instant) -> Result<Arc<Grant>, AirtableError> {
         let world = self.world();
-        let grant = Arc::clone(world.tokens.authenticate(&parts.headers)?);
+        let now = self.clock.now().as_millisecond();
+        let integration = |token: &str| lock(&world.oauth).access(token, now);
+        let grant = world.tokens.authenticate(&parts.headers, integration)?;
         let limits = self.limits();
         let base = route.base().and_then(|base| world.bases.get(base));
         let arrival = Arrival {
@@ -155,7 +160,7 @@ impl Shared {
             user: grant.user as usize,
             is_metadata: matches!(route, Route::BaseSchema { .. } | Route::Structure { .. }),
             instant: arrived,
-            day: date::utc(self.clock.now().as_millisecond()).date(),
+            day: date::utc(now).date(),
         };
         lock(&self.limiter).arrive(arrival, &limits).map_err(|refused| over_limit(refused, &limits))?;
         Ok(grant)

@@ -14,6 +14,7 @@ use super::kept::{Keeper, KeptError, Opened, Pending};
 use super::limits::{Counters, Limiter, Limits};
 use super::list::offsets::Listings;
 use super::log::RequestLog;
+use super::oauth::{self, OAuth};
 use super::seed::Seed;
 use super::unconfirmed::Unconfirmed;
 use super::webhooks::Webhooks;
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) listings: Listings,
     /// Locked after a base, never before one.
     pub(super) webhooks: Mutex<Webhooks>,
+    /// No other lock is taken while it is held.
+    pub(super) oauth: Mutex<OAuth>,
 }
 
 impl World {
@@ -57,6 +60,7 @@ impl World {
             tokens: seed.tokens,
             listings: Listings::default(),
             webhooks: Mutex::default(),
+            oauth: Mutex::new(seed.oauth),
         }
     }
 }
@@ -95,8 +99,10 @@ impl Emulator {
         Ok(Self::with_keeper(seed, Some((keeper, opened))))
     }
 
-    fn with_keeper(seed: Seed, kept: Option<(Keeper, Opened)>) -> Self {
-        let (keeper, _opened) = kept.unzip();
+    fn with_keeper(mut seed: Seed, kept: Option<(Keeper, Opened)>) -> Self {
+        let (keeper, opened) = kept.unzip();
+        let opened = opened.unwrap_or_default();
+        oauth::restore(&mut seed.oauth, &opened.documents, &seed.users);
         let shared = Shared {
             limits: Mutex::new(seed.limits),
             unconfirmed: Mutex::new(seed.unconfirmed),
@@ -148,7 +154,9 @@ impl Emulator {
     /// The same; gives what to wait for until it is in the file, too.
     pub(super) fn begin_reset(&self) -> Vec<Pending> {
         let world = self.shared.world();
-        let pending = world.bases.reset(self.shared.keeper.as_ref());
+        let keeper = self.shared.keeper.as_ref();
+        let mut pending = world.bases.reset(keeper);
+        pending.extend(lock(&world.oauth).begin_reset(&world.users, keeper));
         world.listings.reset();
         lock(&world.webhooks).reset();
         pending

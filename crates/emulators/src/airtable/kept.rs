@@ -59,7 +59,6 @@ pub(super) struct Change {
 /// What the file held beside bases and users when it was opened.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
-    #[expect(dead_code, reason = "used by what is kept beside bases")]
     pub(super) documents: BTreeMap<String, String>,
     #[expect(dead_code, reason = "used by what is kept beside bases")]
     pub(super) files: BTreeMap<String, Bytes>,
@@ -120,7 +119,6 @@ impl Keeper {
         self.hand_over(Change { forgotten: Some(position), ..Change::default() })
     }
 
-    #[expect(dead_code, reason = "used by what is kept beside bases")]
     /// Keeps a text under a key, or nothing any more.
     pub(super) fn put_document(&self, key: &str, text: Option<String>) -> Pending {
         self.hand_over(Change { documents: vec![(key.to_owned(), text)], ..Change::default() })

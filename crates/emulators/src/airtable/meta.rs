@@ -11,7 +11,7 @@ use super::query::Query;
 /// Bases on a page.
 const BASES_PER_PAGE: usize = 1000;
 
-/// `{"id","email"?}`; the e-mail address needs its scope.
+/// `{"id","email"?,"scopes"?}`; the e-mail address needs its scope, and only an integration's token tells its scopes.
 pub(crate) fn whoami(grant: &Grant, users: &Users) -> Value {
     let mut answer = Map::new();
     if let Some(user) = users.get(grant.user) {
@@ -19,6 +19,9 @@ pub(crate) fn whoami(grant: &Grant, users: &Users) -> Value {
         if let Some(email) = user.email.as_ref().filter(|_| grant.has(Scope::UserEmail)) {
             answer.insert("email".to_owned(), email.clone().into());
         }
+    }
+    if !grant.is_personal() {
+        answer.insert("scopes".to_owned(), grant.scopes_in_order().collect());
     }
     Value::Object(answer)
 }

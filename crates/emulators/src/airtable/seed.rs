@@ -5,6 +5,7 @@ mod export;
 mod fields;
 mod json;
 mod metadata;
+mod oauth;
 mod options;
 mod records;
 mod settings;
@@ -20,7 +21,11 @@ use super::access::{Grant, Tokens, User, Users};
 use super::ids::UserId;
 use super::limits::Limits;
 use super::model::Base;
+use super::oauth::{Known, OAuth};
 use super::unconfirmed::Unconfirmed;
+
+/// What a seed has.
+const KEYS: [&str; 7] = ["bases", "users", "tokens", "limits", "unconfirmed", "oauthClients", "oauthGrants"];
 
 /// How many problems are told one by one.
 const MAX_PROBLEMS: usize = 200;
@@ -33,6 +38,7 @@ pub struct Seed {
     pub(crate) tokens: Tokens,
     pub(crate) limits: Limits,
     pub(crate) unconfirmed: Unconfirmed,
+    pub(crate) oauth: OAuth,
 }
 
 /// A table of a seed, for telling people what there is.
@@ -81,6 +87,7 @@ impl Seed {
             tokens: Tokens::default(),
             limits: Limits::default(),
             unconfirmed: Unconfirmed::default(),
+            oauth: OAuth::default(),
         }
     }
 
@@ -141,14 +148,19 @@ impl Seed {
 
 fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
     let root = json::At::root(root).object(problems)?;
-    root.only(&["bases", "users", "tokens", "limits", "unconfirmed"], problems);
+    root.only(&KEYS, problems);
     let mut users = tokens::users(&root, problems);
     let now = Timestamp::now();
     let bases = metadata::bases(&root, &mut users, now, problems);
     let tokens = tokens::tokens(&root, &users, &bases, problems);
     let limits = settings::limits(&root, problems);
     let unconfirmed = settings::unconfirmed(&root, problems);
-    Some(Seed { bases, users, tokens, limits, unconfirmed })
+    let clients = oauth::clients(&root, &users, &bases, problems);
+    let is_base = |id| bases.iter().any(|base| base.id == id);
+    let known = Known { clients: &clients, users: &users, is_base: &is_base };
+    let grants = oauth::grants(&root, known, &tokens, now, problems);
+    let oauth = OAuth::new(clients, grants);
+    Some(Seed { bases, users, tokens, limits, unconfirmed, oauth })
 }
 
 /// Why a seed is refused.

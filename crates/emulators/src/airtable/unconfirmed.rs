@@ -24,6 +24,8 @@ pub(crate) struct Unconfirmed {
     pub(crate) comments_oldest_first: bool,
     /// Whether `commentCount` is 0 where there are no comments, instead of left out
     pub(crate) comment_count_zero: bool,
+    /// How many seconds a refresh token that has been used is answered with a conflict, before it counts as unknown
+    pub(crate) refresh_grace_seconds: u32,
     /// Whether formula fields can be created over the API
     pub(crate) formulas_creatable: bool,
 }
@@ -38,6 +40,7 @@ impl Default for Unconfirmed {
             unknown_base_status: 403,
             comments_oldest_first: false,
             comment_count_zero: false,
+            refresh_grace_seconds: 10,
             formulas_creatable: true,
         }
     }

@@ -15,6 +15,7 @@ mod limits;
 mod links;
 mod listing;
 mod meta;
+mod oauth;
 mod paths;
 mod process;
 mod records;

@@ -124,8 +124,13 @@ impl TestApp {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
-        Some(Answer { status, head: head.to_ascii_lowercase(), body })
+        let head = head.to_ascii_lowercase();
+        let body = match body {
+            "" => Value::Null,
+            page if head.contains("\r\ncontent-type: text/html") => page.into(),
+            json => serde_json::from_str(json).ok()?,
+        };
+        Some(Answer { status, head, body })
     }
 
     /// Creates one record and gives its id.

@@ -46,13 +46,7 @@ pub(super) fn tokens(
         let token = object.required_text("token", problems);
         let scopes = scopes(&object, problems);
         let reach = reach(&object, bases, problems);
-        let user = match object.text("user", problems) {
-            Some(named) => users.by_id(named).or_else(|| users.by_email(named)).unwrap_or_else(|| {
-                problems.add(&object.at("user"), format!("there is no user \"{named}\" among users"));
-                0
-            }),
-            None => 0,
-        };
+        let user = user(&object, users, problems);
         if users.0.is_empty() && object.get("user").is_none() {
             problems.add(&object.path, "a token needs a user, and the seed has none");
         }
@@ -61,7 +55,7 @@ pub(super) fn tokens(
             problems.add(&object.at("token"), "must be ASCII without spaces, to fit into a header");
         }
         let most = role(&object, problems);
-        let grant = Grant { scopes, bases: reach, user, most, is_ours: false };
+        let grant = Grant { scopes, bases: reach, user, most, is_ours: false, client: None };
         if tokens.0.insert(token.to_owned(), grant.into()).is_some() {
             problems.add(&object.at("token"), "the same token stands here twice");
         }
@@ -104,7 +98,16 @@ pub(super) fn roles(base: &Object<'_, '_>, users: &Users, problems: &mut Problem
     roles
 }
 
-fn scopes(object: &Object<'_, '_>, problems: &mut Problems) -> HashSet<String> {
+/// The user who is named by id or address; else the first.
+pub(super) fn user(object: &Object<'_, '_>, users: &Users, problems: &mut Problems) -> u32 {
+    let Some(named) = object.text("user", problems) else { return 0 };
+    users.by_id(named).or_else(|| users.by_email(named)).unwrap_or_else(|| {
+        problems.add(&object.at("user"), format!("there is no user \"{named}\" among users"));
+        0
+    })
+}
+
+pub(super) fn scopes(object: &Object<'_, '_>, problems: &mut Problems) -> HashSet<String> {
     if object.get("scopes").is_none() {
         problems.add(&object.at("scopes"), "is missing");
     }
@@ -121,7 +124,7 @@ fn scopes(object: &Object<'_, '_>, problems: &mut Problems) -> HashSet<String> {
     scopes
 }
 
-fn reach(object: &Object<'_, '_>, bases: &[Base], problems: &mut Problems) -> Reach {
+pub(super) fn reach(object: &Object<'_, '_>, bases: &[Base], problems: &mut Problems) -> Reach {
     let Some(at) = object.get("bases") else {
         problems.add(&object.at("bases"), "is missing; \"*\" stands for all bases");
         return Reach::All;
