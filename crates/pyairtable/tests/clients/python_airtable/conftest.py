@@ -11,7 +11,7 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
 
-from harbour import FULL, NO_LIMITS, SEED  # noqa: E402
+from harbour import FULL, SEED  # noqa: E402
 from services import Service, create_key, free_port  # noqa: E402
 from wire import Wire  # noqa: E402
 
@@ -33,6 +33,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     running = start_emulator(tmp_path_factory.mktemp("harbour"), "--webhook-pings")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def seeded_limits(service: Service) -> dict:
+    """All of them, as they are before any test has changed one."""
+    return requests.get(f"{service.url}/__emulator/limits", timeout=10).json()
 
 
 @dataclass
@@ -66,10 +72,10 @@ def gateway(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def wire(service: Service, request: pytest.FixtureRequest) -> Wire:
+def wire(service: Service, seeded_limits: dict, request: pytest.FixtureRequest) -> Wire:
     """The emulator with its bases as seeded and without limits, whatever the test before did."""
     requests.post(f"{service.url}/__emulator/reset", json={"data": True}, timeout=10).raise_for_status()
-    requests.put(f"{service.url}/__emulator/limits", json=NO_LIMITS, timeout=10).raise_for_status()
+    requests.put(f"{service.url}/__emulator/limits", json=seeded_limits, timeout=10).raise_for_status()
     if not request.config.getoption("--through-gateway"):
         return Wire(service.url)
     gateway: Gateway = request.getfixturevalue("gateway")

@@ -58,19 +58,6 @@ def test_what_is_refused_writes_nothing(wire: Wire, limit) -> None:
     assert len(wire.good("GET", BERTHS_PATH)["records"]) == 3
 
 
-def test_the_penalty_ends(wire: Wire, limit) -> None:
-    """Section 4: its length is a setting here, so that this test does not take half a minute."""
-    limit(requestsPerSecondPerBase=5, penaltySeconds=1, retryAfterHeader=True)
-    _, answer = until_refused(wire, BERTHS_PATH)
-    assert int(answer.headers["retry-after"]) >= 1
-    over = threading.Event()
-    for _ in range(40):
-        over.wait(0.1)
-        if wire.ask("GET", BERTHS_PATH).status_code == 200:
-            return
-    raise AssertionError("still refused after four seconds")
-
-
 def test_a_user_has_a_limit_over_all_bases(wire: Wire, limit) -> None:
     """Section 4: fifty a second by default; smaller here."""
     limit(requestsPerSecondPerUser=6)

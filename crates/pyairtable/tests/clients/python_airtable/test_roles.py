@@ -1,12 +1,39 @@
 """What the user's role in a base permits, whatever the token's scopes (sections 1, 3.3, 5.8 and 13)."""
 
-import pytest
+from collections.abc import Iterator
 
-from harbour import BUOYS, LIGHTHOUSE, ROLES, ident
+import pytest
+import requests
+
+from conftest import start_emulator
+from harbour import ADA, ALL_SCOPES, BO, BUOYS, LIGHTHOUSE, NO_LIMITS, ROLES, USERS, field, ident
+from services import Service
 from wire import HIDDEN, Wire
 
 MARKS = {level: f"/v0/{base}/{ident('tbl', f'Marks{level}')}" for level, base in ROLES.items()}
 MARK = {level: ident("rec", f"Mark{level}") for level in ROLES}
+ROOMS, CELLARS = ident("app", "Rooms"), ident("app", "Cellars")
+ADAS, BOS, READS = "patClub.ada", "patClub.bo", "patClub.reads"
+
+
+def club_base(base: str, level: str, user: str, users_level: str) -> dict:
+    name = base[3:].rstrip("0")
+    things = {
+        "id": ident("tbl", name), "name": "Things", "primaryFieldId": ident("fld", name), "fields": [{**field(name, "singleLineText"), "name": "Thing"}],
+        "views": [{"id": ident("viw", name), "name": "Grid", "type": "grid"}], "records": [],
+    }
+    return {"id": base, "name": name, "permissionLevel": level, "collaborators": [{"user": user, "permissionLevel": users_level}], "tables": [things]}
+
+
+CLUB_SEED = {
+    "bases": [club_base(ROOMS, "create", BO, "comment"), club_base(CELLARS, "none", BO, "create")],
+    "users": USERS,
+    "tokens": [
+        {"token": ADAS, "scopes": ALL_SCOPES, "bases": "*", "user": ADA}, {"token": BOS, "scopes": ALL_SCOPES, "bases": "*", "user": BO},
+        {"token": READS, "scopes": ALL_SCOPES, "bases": "*", "user": ADA, "permissionLevel": "read"},
+    ],
+    "limits": NO_LIMITS,
+}
 
 
 def test_a_base_without_a_role_is_not_there(wire: Wire) -> None:
@@ -44,3 +71,46 @@ def test_the_refusal_names_the_table(wire: Wire, level: str, path: str) -> None:
     error = wire.ask("POST", path, {"fields": {}}).json()["error"]
     table = f"{'Buoys' if level == 'read' else 'Marks'} ({path.rsplit('/', 1)[1]})"
     assert error["message"] in ("You are not permitted to perform this operation", f"You are not permitted to create records in table {table}")
+
+
+@pytest.fixture(scope="module")
+def service_of_club(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = start_emulator(tmp_path_factory.mktemp("club"), seed=CLUB_SEED)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def club(service_of_club: Service) -> Wire:
+    requests.post(f"{service_of_club.url}/__emulator/reset", json={"data": True}, timeout=10).raise_for_status()
+    return Wire(service_of_club.url)
+
+
+def test_users_have_roles_of_their_own_in_a_base(club: Wire) -> None:
+    """Section 13: the user's role bounds every token of the user; who is not named has the base's own."""
+    rooms, cellars = f"/v0/{ROOMS}/Things", f"/v0/{CELLARS}/Things"
+    levels = {key: {base["id"]: base["permissionLevel"] for base in club.good("GET", "/v0/meta/bases", key=key)["bases"]} for key in (ADAS, BOS)}
+    assert levels[ADAS][ROOMS] == "create" and levels[BOS][ROOMS] == "comment" and levels[BOS][CELLARS] == "create"
+    club.good("POST", rooms, {"fields": {"Thing": "x"}}, key=ADAS)
+    club.refused(403, "INVALID_PERMISSIONS", "POST", rooms, {"fields": {"Thing": "x"}}, key=BOS)
+    assert len(club.good("GET", rooms, key=BOS)["records"]) == 1
+    club.good("POST", cellars, {"fields": {"Thing": "x"}}, key=BOS)
+    club.refused(403, HIDDEN, "GET", cellars, key=ADAS)
+    people = club.good("GET", f"/v0/meta/bases/{ROOMS}?include=collaborators", key=ADAS)["individualCollaborators"]
+    assert {person["userId"]: person["permissionLevel"] for group in people.values() for person in group} == {ADA: "create", BO: "comment"}
+
+
+def test_a_token_may_be_less_than_its_user(club: Wire) -> None:
+    """Section 13, as a setting: a token that only reads, whatever the role."""
+    rooms = f"/v0/{ROOMS}/Things"
+    assert club.good("GET", rooms, key=READS) == {"records": []}
+    club.refused(403, "INVALID_PERMISSIONS", "POST", rooms, {"fields": {}}, key=READS)
+    hooks = f"/v0/bases/{ROOMS}/webhooks"
+    asked = {"specification": {"options": {"filters": {"dataTypes": ["tableData"]}}}}
+    club.refused(403, "INVALID_PERMISSIONS", "POST", hooks, asked, key=READS)
+    hook = f"{hooks}/{club.good('POST', hooks, asked, key=ADAS)['id']}"
+    assert club.good("GET", f"{hook}/payloads", key=READS)["payloads"] == [], "section 1: listing and reading need the role read only"
+    assert len(club.good("GET", hooks, key=READS)["webhooks"]) == 1
+    for method, path, body in (("POST", "/refresh", {}), ("POST", "/enableNotifications", {"enable": False}), ("DELETE", "", None)):
+        club.refused(403, "INVALID_PERMISSIONS", method, hook + path, body, key=READS)
+    assert {base["id"]: base["permissionLevel"] for base in club.good("GET", "/v0/meta/bases", key=READS)["bases"]}[ROOMS] == "read"
