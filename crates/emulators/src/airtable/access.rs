@@ -156,6 +156,16 @@ impl Users {
         self.position(|user| user.email.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(email)))
     }
 
+    /// Where the same person is, who is added if nobody is.
+    pub(crate) fn place_of(&mut self, user: User) -> u32 {
+        let by_email = |email: &str| self.by_email(email);
+        let known = self.by_id(&user.id).or_else(|| user.email.as_deref().and_then(by_email));
+        known.unwrap_or_else(|| {
+            self.0.push(user);
+            self.0.len() as u32 - 1
+        })
+    }
+
     pub(crate) fn by_name(&self, name: &str) -> Option<u32> {
         self.position(|user| user.name.as_deref() == Some(name))
     }

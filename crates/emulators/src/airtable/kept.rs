@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use self::file::File;
-use super::access::{User, Users};
+use super::access::Users;
 use super::model::Base;
 use super::rows::Rows;
 use super::seed::Seed;
@@ -81,12 +81,7 @@ impl Keeper {
             Some((bases, users)) => {
                 opened = file.beside().await?;
                 seed.bases = bases;
-                // The seed may know more people than the file was made with; their tokens have to find them.
-                for User { id, email, name } in std::mem::replace(&mut seed.users, users).0 {
-                    if seed.users.by_id(&id).is_none() {
-                        seed.users.0.push(User { id, email, name });
-                    }
-                }
+                seed.take_users(users);
             }
             None => {
                 let mut change = Change::default();

@@ -137,6 +137,13 @@ impl OAuth {
         (self.clients.iter().map(client).collect(), self.grants.to_seed(users))
     }
 
+    /// Every place in the list of users that is named here.
+    pub(super) fn users_mut(&mut self, mut change: impl FnMut(&mut u32)) {
+        self.clients.iter_mut().for_each(|client| change(&mut Arc::make_mut(client).user));
+        self.grants.users_mut(&mut change);
+        self.initial.users_mut(&mut change);
+    }
+
     /// What a call with this token may do; `None`: no integration has it, or not any more.
     pub(super) fn access(&self, token: &str, now: i64) -> Option<Arc<Grant>> {
         self.grants.access(token, now)

@@ -13,6 +13,7 @@ mod tokens;
 mod views;
 
 use std::fmt;
+use std::sync::Arc;
 
 use airtable_formula::Timestamp;
 
@@ -104,6 +105,16 @@ impl Seed {
         }
         self.tokens.0.insert(token.into(), Grant::full(0).into());
         self
+    }
+
+    /// Puts other users first. The seed's own come after them, unless they are among them: by id or, as an id may have been
+    /// made up, by address. Whoever acts by a token, or consents, stays who it was.
+    pub(crate) fn take_users(&mut self, users: Users) {
+        let own = std::mem::replace(&mut self.users, users);
+        let places: Vec<u32> = own.0.into_iter().map(|user| self.users.place_of(user)).collect();
+        let place = |user: &mut u32| *user = places.get(*user as usize).copied().unwrap_or_default();
+        self.tokens.0.values_mut().for_each(|grant| place(&mut Arc::make_mut(grant).user));
+        self.oauth.users_mut(place);
     }
 
     /// Replaces the limits.

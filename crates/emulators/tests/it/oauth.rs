@@ -427,8 +427,12 @@ fn what_is_wrong_with_clients_and_grants_of_a_seed_is_told_with_its_place() {
 }
 
 fn begin(dir: &Path) -> (Running, TestApp) {
+    begin_with(dir, &with_clients())
+}
+
+fn begin_with(dir: &Path, seed: &Value) -> (Running, TestApp) {
     let seed_file = dir.join("seed.json");
-    std::fs::write(&seed_file, with_clients().to_string()).unwrap();
+    std::fs::write(&seed_file, seed.to_string()).unwrap();
     let (child, address, _) = start(dir, &["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()]);
     (child, TestApp::at(address.parse().unwrap()))
 }
@@ -457,4 +461,27 @@ async fn grants_survive_a_kill_and_used_codes_stay_used() {
     whoami(&app, &third).await.ok();
     refused(&exchange(&app, "granted", &spent).await, 400, "invalid_grant");
     whoami(&app, &third).await.refused(401, "AUTHENTICATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn whoever_acts_stays_who_it_was_when_the_seed_lists_people_in_another_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let before = tokens(&app, "limited", "data.records:read").await;
+    drop(child);
+
+    let mut seed = with_clients();
+    let mut people = seed["users"].as_array().unwrap().clone();
+    people.insert(0, json!({"email": "new@example.com"}));
+    people.swap(1, 2);
+    people[1].as_object_mut().unwrap().remove("id"); // Grace is known by her address
+    seed["users"] = people.into();
+    let (_child, app) = begin_with(dir.path(), &seed);
+    let after = tokens(&app, "limited", "data.records:read").await;
+    for tokens in [before, after] {
+        assert_eq!(whoami(&app, &tokens).await.ok()["id"], "usrGrace000000002");
+    }
+    let grace = app.call_as("patSchemaOnly", "GET", "/v0/meta/whoami", None).await.ok();
+    assert_eq!(grace["id"], "usrGrace000000002");
+    assert_eq!(app.get("/v0/meta/whoami").await.ok()["id"], "usrAda00000000001");
 }

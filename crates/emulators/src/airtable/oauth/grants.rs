@@ -230,6 +230,16 @@ impl Grants {
         Ok(())
     }
 
+    /// Every place in the list of users that is named here.
+    pub(crate) fn users_mut(&mut self, change: &mut impl FnMut(&mut u32)) {
+        for grant in self.list.values_mut() {
+            change(&mut grant.user);
+            if let Some(own) = &mut grant.access {
+                Arc::make_mut(&mut own.access).user = grant.user;
+            }
+        }
+    }
+
     /// What a call with this token may do; `None`: it is no access token, or not any more.
     pub(crate) fn access(&self, token: &str, now: i64) -> Option<Arc<Access>> {
         let grant = self.list.get(self.index.get(token)?)?;
