@@ -1,6 +1,7 @@
 //! The emulator's own API under `/__emulator`: counters, the request log, limits, the clock, faults, reset. For this
 //! machine only.
 
+mod edits;
 mod faults;
 mod limits;
 mod state;
@@ -28,6 +29,7 @@ pub(super) fn router(emulator: Emulator) -> Router<Emulator> {
         .route("/unconfirmed", get(limits::read_unconfirmed).put(limits::change_unconfirmed))
         .route("/clock", get(limits::read_clock).put(limits::turn_clock))
         .route("/faults", get(faults::read_faults).put(faults::change_faults))
+        .route("/edits", post(edits::make_edits))
         .route("/reset", post(state::reset))
         .fallback(async || ApiError::new(ErrorCode::NoSuchRoute, "the emulator has no such route of its own"))
         .layer(from_fn(only_from_here))
@@ -47,6 +49,7 @@ pub(super) fn openapi() -> utoipa::openapi::OpenApi {
         limits::turn_clock,
         faults::read_faults,
         faults::change_faults,
+        edits::make_edits,
         state::reset
     ))]
     struct Document;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value};
 use service_kit::edge::RouteLabel;
@@ -66,30 +67,57 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     let route = Route::parse(&parts.method, parts.uri.path());
     let label = oauth.map(OAuthOp::label).or(route.as_ref().ok().map(Route::label));
     let label = RouteLabel(label.unwrap_or("(none)").into());
-    let faults = *lock(&shared.faults);
-    let answer = match (faults.before().await, oauth, route) {
+    let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let faults = lock(&shared.faults).draw(&parts.method, target, arrived);
+    tokio::time::sleep(faults.latency).await;
+    let answer = match (&faults.before, oauth, route) {
         (Before::Cut, ..) => return faults::cut_off(),
-        (Before::Refuse(error), ..) | (Before::Nothing, None, Err(error)) => Err(error),
+        (Before::Refuse(error), ..) => Err(error.clone()),
         (Before::Nothing, Some(op), _) => Ok(Answer::Other(oauth::answer(shared, op, parts, body).await)),
-        (Before::Nothing, None, Ok(route)) => shared.call(route, parts, body, arrived).await,
+        (Before::Nothing, None, Err(error)) => Err(error),
+        (Before::Nothing, None, Ok(route)) => match shared.admit(&route, &parts, arrived) {
+            Ok(grant) => shared.call(route, parts, body, Who { grant, source: Source::PublicApi }).await,
+            Err(refused) => Err(refused),
+        },
     };
-    let mut response = match answer {
-        Ok(Answer::Json(value)) => json_response(StatusCode::OK, value.to_string()),
-        Ok(Answer::Other(response)) => response,
-        Err(error) => shared.unconfirmed().settle(error).into_response(),
-    };
+    let mut response = shared.respond(answer);
     response.extensions_mut().insert(label);
     let status = response.status().as_u16();
-    let (response, is_lost) = faults.after(response).await;
+    let (response, is_lost) = faults.spoil(response).await;
     if !is_lost {
         entry.answered(status);
     }
     response
 }
 
+/// Whose call it is, and by which way it comes.
+#[derive(Clone)]
+struct Who {
+    grant: Arc<Grant>,
+    source: Source,
+}
+
 impl Shared {
-    async fn call(self: &Arc<Self>, route: Route, parts: Parts, body: Body, arrived: Instant) -> Answered {
-        let grant = self.admit(&route, &parts, arrived)?;
+    /// Carries out a call as a change that a user makes in Airtable's own interface.
+    pub(super) async fn edit(self: &Arc<Self>, request: Request, user: u32) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let who = Who { grant: Arc::new(Grant::full(user)), source: Source::Client };
+        let answer = match Route::parse(&parts.method, parts.uri.path()) {
+            Ok(route) => self.call(route, parts, body, who).await,
+            Err(error) => Err(error),
+        };
+        self.respond(answer)
+    }
+
+    fn respond(&self, answer: Answered) -> Response<Body> {
+        match answer {
+            Ok(Answer::Json(value)) => json_response(StatusCode::OK, value.to_string()),
+            Ok(Answer::Other(response)) => response,
+            Err(error) => self.unconfirmed().settle(error).into_response(),
+        }
+    }
+
+    async fn call(self: &Arc<Self>, route: Route, parts: Parts, body: Body, who: Who) -> Answered {
         let limits = self.limits();
         if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() >= limits.max_url_length) {
             return Err(AirtableError::url_too_long(limits.max_url_length));
@@ -98,23 +126,23 @@ impl Shared {
         let read_body = |body| body::read(&parts.headers, body, limits.max_body_bytes);
         match route {
             Route::NotBuilt { what, .. } => Err(AirtableError::not_built(what)),
-            Route::Whoami => Ok(meta::whoami(&grant, &self.world().users).into()),
+            Route::Whoami => Ok(meta::whoami(&who.grant, &self.world().users).into()),
             Route::ListBases => {
-                grant.require(Scope::SchemaRead)?;
-                self.apart(grant, move |caller| meta::list_bases(&caller.bases(), &query)).await
+                who.grant.require(Scope::SchemaRead)?;
+                self.apart(who, move |caller| meta::list_bases(&caller.bases(), &query)).await
             }
             Route::CreateBase => {
-                grant.require(Scope::SchemaWrite)?;
+                who.grant.require(Scope::SchemaWrite)?;
                 let wanted = read_body(body).await?;
-                self.apart(grant, move |caller| caller.create_base(&wanted)).await
+                self.apart(who, move |caller| caller.create_base(&wanted)).await
             }
             Route::Structure { base, op } => {
                 let wanted = structure::Wanted::read(op, &query, || read_body(body)).await?;
-                self.apart(grant, move |caller| caller.structure(base, &wanted)).await
+                self.apart(who, move |caller| caller.structure(base, &wanted)).await
             }
             Route::BaseSchema { base } => {
                 let visible_fields = meta::wants_visible_fields(&query)?;
-                self.apart(grant, move |caller| caller.schema(base, visible_fields)).await
+                self.apart(who, move |caller| caller.schema(base, visible_fields)).await
             }
             Route::Comments { base, table, record, op } => {
                 let wanted = match op {
@@ -127,7 +155,7 @@ impl Shared {
                     CommentsOp::Update(id) => comments::Wanted::update(id, &read_body(body).await?)?,
                     CommentsOp::Delete(id) => comments::Wanted::Delete { id },
                 };
-                self.apart(grant, move |caller| caller.comments(base, &table, record, &wanted)).await
+                self.apart(who, move |caller| caller.comments(base, &table, record, &wanted)).await
             }
             Route::Webhooks { base, op } => {
                 let wanted = match op {
@@ -138,11 +166,11 @@ impl Shared {
                     WebhooksOp::Refresh(id) => webhooks::Wanted::Refresh(id),
                     WebhooksOp::Payloads(id) => webhooks::Wanted::payloads(id, &query)?,
                 };
-                self.apart(grant, move |caller| caller.webhooks(base, &wanted)).await
+                self.apart(who, move |caller| caller.webhooks(base, &wanted)).await
             }
             Route::Records { base, table, op } => {
                 let call = Call::read(op, &query, || read_body(body), (&limits, &self.unconfirmed())).await?;
-                self.apart(grant, move |caller| caller.records(base, &table, &call)).await
+                self.apart(who, move |caller| caller.records(base, &table, &call)).await
             }
         }
     }
@@ -170,13 +198,14 @@ impl Shared {
     /// meanwhile: otherwise two long formulas keep two cores from answering anybody.
     async fn apart<T: Into<Answer>>(
         self: &Arc<Self>,
-        grant: Arc<Grant>,
+        who: Who,
         work: impl FnOnce(&Caller<'_>) -> Result<T, AirtableError> + Send + 'static,
     ) -> Answered {
         let shared = Arc::clone(self);
         let work = move || {
             let world = shared.world();
-            work(&Caller { shared: &shared, world: &world, grant: &grant }).map(Into::into)
+            work(&Caller { shared: &shared, world: &world, grant: &who.grant, source: who.source })
+                .map(Into::into)
         };
         match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
             Ok(answer) => answer,
@@ -191,6 +220,7 @@ struct Caller<'c> {
     shared: &'c Arc<Shared>,
     world: &'c World,
     grant: &'c Grant,
+    source: Source,
 }
 
 impl Caller<'_> {
@@ -361,6 +391,9 @@ impl Caller<'_> {
 
     /// What the token's user may do in the base, which the token may narrow down.
     fn role(&self, base: &Kept) -> Role {
+        if self.source == Source::Client {
+            return Role::Create;
+        }
         let user = self.world.users.get(self.grant.user);
         let role = base.roles.of(user.map_or("", |user| &user.id));
         self.grant.most.map_or(role, |most| role.min(most))

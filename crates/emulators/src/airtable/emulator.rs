@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use super::access::{Tokens, Users};
 use super::bases::{Bases, Kept};
 use super::clock::Clock;
-use super::faults::Faults;
+use super::faults::InForce;
 use super::ids::BaseId;
 use super::kept::{Keeper, KeptError, Opened, Pending};
 use super::limits::{Counters, Limiter, Limits};
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     limits: Mutex<Limits>,
     pub(super) unconfirmed: Mutex<Unconfirmed>,
-    pub(super) faults: Mutex<Faults>,
+    pub(super) faults: Mutex<InForce>,
     pub(super) limiter: Mutex<Limiter>,
     pub(super) log: Arc<Mutex<RequestLog>>,
     /// Whether webhooks of this machine are pinged.
@@ -164,7 +164,7 @@ impl Emulator {
 
     /// Forgets counters, windows, penalties and the request log, and ends all faults.
     pub fn reset_counters(&self) {
-        *lock(&self.shared.faults) = Faults::default();
+        *lock(&self.shared.faults) = InForce::default();
         lock(&self.shared.limiter).reset();
         lock(&self.shared.log).reset();
     }

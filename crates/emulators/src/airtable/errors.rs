@@ -98,7 +98,7 @@ impl AirtableError {
 
     /// More bytes in the body than we take. Our wording; airtable.js invents the same type.
     pub(crate) fn body_too_large(limit_bytes: usize) -> Self {
-        let message = format!("The request body is larger than {limit_bytes} bytes");
+        let message = format!("a body has at most {limit_bytes} bytes here");
         Self::object(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", message)
     }
 

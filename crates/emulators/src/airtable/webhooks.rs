@@ -37,7 +37,7 @@ const LIFE: i64 = 7 * 24 * 60 * 60 * 1000;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Source {
     PublicApi,
-    #[expect(dead_code, reason = "edits in Airtable's own interface come over the emulator's API")]
+    /// Airtable's own interface.
     Client,
     Sync,
 }

@@ -67,3 +67,76 @@ async fn faults_that_make_no_sense_are_refused() {
         assert!((400..500).contains(&answer.status), "{faults}: {answer:?}");
     }
 }
+
+#[tokio::test]
+async fn an_outage_lasts_as_long_as_asked_for_by_the_clock() {
+    let app = TestApp::spawn().await;
+    app.put("/__emulator/clock", json!({"stopped": true})).await.ok();
+    ask(&app, json!({"outages": [{"afterSeconds": 10, "forSeconds": 5, "status": 502}, {"afterSeconds": 15, "forSeconds": 5}]})).await;
+    let things = format!("/v0/{BASE}/Things");
+    let advance = async |seconds: u32| {
+        app.put("/__emulator/clock", json!({"advanceSeconds": seconds})).await.ok();
+        app.try_call("GET", &things, None).await.map(|answer| answer.status)
+    };
+    let seen = [advance(9).await, advance(1).await, advance(5).await, advance(5).await];
+    assert_eq!(seen, [Some(200), Some(502), None, Some(200)]);
+}
+
+#[tokio::test]
+async fn rubbish_stands_in_the_place_of_an_answer_to_what_was_carried_out() {
+    let app = TestApp::spawn().await;
+    let things = format!("/v0/{BASE}/Things");
+    ask(&app, json!({"rubbishPercent": 100, "methods": ["POST"], "requests": 8})).await;
+    for number in 0..8 {
+        let answer =
+            app.try_call("POST", &things, Some(json!({"fields": {"Name": number.to_string()}}))).await;
+        assert!(answer.is_none_or(|answer| answer.body.get("id").is_none()));
+    }
+    assert_eq!(names(&app).await.len(), 8);
+    app.create("Things", json!({"Name": "whole again"})).await;
+}
+
+#[tokio::test]
+async fn an_answer_may_trickle() {
+    let app = TestApp::spawn().await;
+    let whole = app.get("/v0/meta/whoami").await;
+    ask(&app, json!({"slowPercent": 100, "slowBytesPerSecond": 200, "target": "whoami"})).await;
+    let started = std::time::Instant::now();
+    let slow = app.get("/v0/meta/whoami").await;
+    assert_eq!(slow.body, whole.body);
+    let least = (whole.body.to_string().len() as u64 - 20) * 1000 / 200;
+    assert!(started.elapsed().as_millis() >= u128::from(least));
+}
+
+#[tokio::test]
+async fn edits_of_a_person_are_made_past_rates_and_faults_and_told_as_such() {
+    let mut seed = super::support::seed();
+    seed["limits"] = json!({"requestsPerSecondPerBase": 1});
+    seed["tokens"][0]["scopes"].as_array_mut().unwrap().push(json!("webhook:manage"));
+    let app = TestApp::with_seed(&seed).await;
+    let hook = json!({"specification": {"options": {"filters": {"dataTypes": ["tableData"], "fromSources": ["client"]}}}});
+    let hook = app.post(&format!("/v0/bases/{BASE}/webhooks"), hook).await.ok();
+    ask(&app, json!({"cutBeforePercent": 100})).await;
+    let things = format!("/v0/{BASE}/Things");
+    let edits = json!({"user": "grace@example.com", "edits": [
+        {"method": "POST", "path": things, "body": {"fields": {"Name": "by hand"}}},
+        {"method": "PATCH", "path": format!("{things}/rec00000000000404"), "body": {"fields": {}}},
+        {"method": "GET", "path": things},
+    ]});
+    let answers = app.post("/__emulator/edits", edits).await.ok();
+    let statuses: Vec<_> =
+        answers["answers"].as_array().unwrap().iter().map(|answer| &answer["status"]).collect();
+    assert_eq!(statuses, [200, 404, 200]);
+    assert_eq!(answers["answers"][2]["body"]["records"][0]["fields"]["Creator"]["id"], "usrGrace000000002");
+    ask(&app, json!({})).await;
+    app.put("/__emulator/limits", json!({"requestsPerSecondPerBase": null})).await.ok();
+    let payloads =
+        app.get(&format!("/v0/bases/{BASE}/webhooks/{}/payloads", hook["id"].as_str().unwrap())).await.ok();
+    let action = &payloads["payloads"][0]["actionMetadata"];
+    assert_eq!(action["source"], "client");
+    assert_eq!(action["sourceMetadata"]["user"]["email"], "grace@example.com");
+    assert_eq!(app.get("/__emulator/counters").await.ok()["bases"][BASE]["requests"], 2);
+    for bad in [json!({"edits": [{"method": "GET"}]}), json!({"user": "nobody", "edits": []}), json!([])] {
+        assert_eq!(app.post("/__emulator/edits", bad.clone()).await.status, 422, "{bad}");
+    }
+}
