@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -264,5 +265,92 @@ fn an_entry_needs_a_client_and_a_token_and_no_more() {
     ] {
         let error = add(entry.clone()).unwrap_err();
         assert!(error.contains(why), "{entry}: {error}");
+    }
+}
+
+/// What may be done next, with one of the codes or tokens that there have been.
+#[derive(Debug, Clone)]
+enum Step {
+    Allow,
+    Exchange(usize, bool),
+    Refresh(usize, bool),
+    Revoke(usize),
+    Wait(i64),
+    KeepAndRead,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        Just(Step::Allow),
+        (any::<usize>(), any::<bool>()).prop_map(|(which, good)| Step::Exchange(which, good)),
+        (any::<usize>(), any::<bool>()).prop_map(|(which, good)| Step::Refresh(which, good)),
+        any::<usize>().prop_map(Step::Revoke),
+        prop_oneof![Just(100), Just(GRACE), Just(10 * 60 * 1000), Just(60 * DAY)].prop_map(Step::Wait),
+        Just(Step::KeepAndRead),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #[test]
+    fn no_code_and_no_refresh_token_ever_works_twice(steps in steps()) {
+        let (mut grants, client, first) = allowed();
+        let (clients, users, other) = ([Arc::clone(&client)], users(), self::client("two"));
+        let wanted = authorize::Wanted {
+            client: Arc::clone(&client),
+            redirect_uri: CALLBACK.to_owned(),
+            scopes: vec!["data.records:read".to_owned()],
+            state: String::new(),
+            challenge: CHALLENGE.to_owned(),
+        };
+        let (mut names, mut worked, mut now) = (vec![first], HashSet::new(), START);
+        for step in steps {
+            let (used, answer) = match step {
+                Step::Allow => {
+                    names.push(grants.allow(&wanted, Reach::All, now));
+                    continue;
+                }
+                Step::Exchange(which, good) => {
+                    let code = names[which % names.len()].clone();
+                    let proof = Proof { verifier: good.then_some(VERIFIER), ..PROOF };
+                    let answer = grants.exchange(&code, Ok(&client), proof, now);
+                    prop_assert!(good || answer.is_err());
+                    (code, answer)
+                }
+                Step::Refresh(which, own) => {
+                    let token = names[which % names.len()].clone();
+                    let who = if own { &client } else { &other };
+                    let answer = grants.refresh(&token, None, who, (GRACE, now));
+                    prop_assert!(own || answer.is_err());
+                    (token, answer)
+                }
+                Step::Revoke(which) => {
+                    let token = &names[which % names.len()];
+                    grants.revoke(token, &client, now).unwrap();
+                    prop_assert!(grants.access(token, now).is_none());
+                    continue;
+                }
+                Step::Wait(ms) => {
+                    now += ms;
+                    continue;
+                }
+                Step::KeepAndRead => {
+                    let written = grants.to_seed(&users);
+                    grants = Grants::default();
+                    for entry in written.as_array().unwrap() {
+                        grants.add_entry(entry.clone(), Known { clients: &clients, users: &users, is_base: &|_| true }, now).unwrap();
+                    }
+                    prop_assert_eq!(grants.to_seed(&users), written);
+                    continue;
+                }
+            };
+            if let Ok(issued) = answer {
+                prop_assert!(grants.access(&issued.access_token, now).is_some());
+                prop_assert!(worked.insert(used), "it has worked before");
+                names.extend([issued.access_token, issued.refresh_token]);
+            }
+            let known: HashSet<_> = grants.list.values().flat_map(Grant::names).collect();
+            prop_assert_eq!(known, grants.index.keys().map(String::as_str).collect::<HashSet<_>>());
+        }
     }
 }
