@@ -1,5 +1,6 @@
 """Faults that are asked for, and what clients make of them (sections 3.2, 3.3 and 14.1 of Airtable's reference)."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -133,3 +134,56 @@ def test_the_client_waits_as_long_as_it_is_told(wire: Wire) -> None:
     with pytest.raises(requests.exceptions.RetryError):
         for depth in range(30):
             hasty.update(EAST, {"Depth": depth})
+
+
+def test_an_outage_comes_and_goes_by_the_clock(wire: Wire, faults) -> None:
+    """Section 3.2: nothing is carried out meanwhile."""
+    wire.own("PUT", "clock", {"stopped": True})
+    faults(outages=[{"afterSeconds": 10, "forSeconds": 20, "status": 502}, {"afterSeconds": 60, "forSeconds": 5}])
+    states = []
+    for _ in range(7):
+        try:
+            states.append(wire.ask("POST", BERTHS_PATH, {"fields": {"Berth": "x"}}).status_code)
+        except requests.ConnectionError:
+            states.append(None)
+        wire.wait(10.1)
+    assert states == [200, 502, 502, 200, 200, 200, None]
+    assert wire.ask("GET", BERTHS_PATH).status_code == 200
+    assert len(wire.good("GET", BERTHS_PATH)["records"]) == 3 + 4
+
+
+def test_an_answer_that_is_not_airtables(wire: Wire, faults) -> None:
+    """The write was done; no client takes the answer for a record."""
+    faults(rubbishPercent=100)
+    berths = Api(FULL, endpoint_url=wire.url, retry_strategy=QUICK).table(HARBOUR, BERTHS)
+    for depth in range(8):
+        with pytest.raises((requests.RequestException, ValueError, KeyError, TypeError, AttributeError)):
+            berths.update(EAST, {"Depth": depth})["fields"]["Depth"]
+    faults()
+    assert wire.good("GET", f"{BERTHS_PATH}/{EAST}")["fields"]["Depth"] == 7
+
+
+def test_an_answer_that_trickles(wire: Wire, faults) -> None:
+    """Complete at last; a client with a limit between two bytes does not notice, one with a limit in total does."""
+    whole = wire.ask("GET", BERTHS_PATH).content
+    faults(slowPercent=100, slowBytesPerSecond=1000)
+    with requests.get(wire.url + BERTHS_PATH, headers={"Authorization": f"Bearer {FULL}"}, timeout=5, stream=True) as slow:
+        begun = time.monotonic()
+        assert slow.content == whole
+    assert time.monotonic() - begun > len(whole) / 1000 / 2
+
+
+def test_faults_of_some_requests_only(wire: Wire, faults) -> None:
+    """By method, by what the target contains, and so many."""
+    faults(refusePercent=100, methods=["POST", "PATCH"])
+    assert [wire.ask("GET", BERTHS_PATH).status_code, wire.ask("POST", BERTHS_PATH, {"fields": {}}).status_code] == [200, 503]
+    faults(refusePercent=100, target=EAST)
+    assert [wire.ask("GET", f"{BERTHS_PATH}/{EAST}").status_code, wire.ask("GET", BERTHS_PATH).status_code] == [503, 200]
+    faults(refusePercent=100, requests=2)
+    assert [wire.ask("GET", BERTHS_PATH).status_code for _ in range(4)] == [503, 503, 200, 200]
+
+
+def test_latencies_may_be_spread_as_they_are_in_life(wire: Wire, faults) -> None:
+    faults(latencyMedianMs=10, latencyP99Ms=40, latencyMaxMs=60)
+    times = sorted(wire.ask("GET", f"{BERTHS_PATH}/{EAST}").elapsed.total_seconds() * 1000 for _ in range(40))
+    assert 5 < times[20] < 40 and times[-1] < 200 and times[35] > times[5] + 2
