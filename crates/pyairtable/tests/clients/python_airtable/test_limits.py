@@ -1,6 +1,5 @@
 """Limits, whose bodies are lists (sections 3.1 and 4 of Airtable's reference)."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 

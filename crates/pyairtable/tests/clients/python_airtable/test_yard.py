@@ -65,7 +65,22 @@ def test_texts_of_a_model_buttons_and_sources_are_read_as_they_are(yard: Yard) -
     assert (cells_of_screw["Draft"], cells_of_screw["Open"], cells_of_screw["Source"]) == (y.DRAFT, y.OPEN, "Upstream")
 
 
-@pytest.mark.parametrize("name", ["Draft", "Open", "Source", "Born", "Over touched", "Ratio"])
+def test_the_field_of_the_order_by_hand_has_null_for_options(yard: Yard) -> None:
+    """Section 7, notes: as recorded; its cells are text."""
+    fields = next(table for table in yard.good("GET", f"/v0/meta/bases/{y.YARD}/tables")["tables"] if table["id"] == y.PARTS)["fields"]
+    assert [field for field in fields if field["name"] == "Place"] == [{"id": ident("fld", "Place"), "name": "Place", "type": "manualSort", "options": None}]
+    assert yard.part(y.SCREW)["Place"] == "a0"
+
+
+def test_formulas_give_values_of_several_kinds(yard: Yard) -> None:
+    """Section 7: text, numbers, times."""
+    bolt = yard.part(y.BOLT)
+    assert bolt["Words"] == "Bolt no. 3" and bolt["Truth"] in (1, True) and bolt["Day"] in ("2024-03-02", "2024-03-02T00:00:00.000Z")
+    assert yard.part(y.SCREW).get("Truth") in (0, None, False), "section 2: false is empty, 0 is not"
+    assert yard.part(y.SCREW)["Kinds of it"] in ("B, A", ["B", "A"])
+
+
+@pytest.mark.parametrize("name", ["Draft", "Open", "Source", "Place", "Born", "Over touched", "Ratio"])
 def test_they_are_not_written(yard: Yard, name: str) -> None:
     """Section 7, column RO."""
     error = {"type": "INVALID_VALUE_FOR_COLUMN", "message": f'Field "{name}" cannot accept a value because the field is computed'}

@@ -39,9 +39,13 @@ PART_FIELDS = [
     formula("Ratio", "{Over}/{Under}", "Over", "Under"),
     formula("Fault", "ERROR()", result=TEXT),
     formula("Truth", "{Over}>1", "Over"),
+    formula("Day", "DATEADD('2024-02-28', {Over}, 'days')", "Over", result={"type": "date", "options": DATE}),
+    formula("Kinds of it", "{Kinds}", "Kinds", result=TEXT),
+    formula("Words", "{Part}&' no. '&{Over}", "Part", "Over", result=TEXT),
     make_field("Draft", "aiText", {"prompt": ["Praise ", {"field": {"fieldId": ident("fld", "Part")}}], "referencedFieldIds": [ident("fld", "Part")]}),
     make_field("Open", "button"),
     make_field("Source", "externalSyncSource", SOURCES),
+    {**make_field("Place", "manualSort"), "options": None},
     make_field("Born", "createdTime", {"result": {"type": "date", "options": DATE}}),
     make_field("Over touched", "lastModifiedTime", {"isValid": True, "referencedFieldIds": [ident("fld", "Over")], "result": {"type": "dateTime", "options": MOMENT}}),
 ]
@@ -56,7 +60,7 @@ CREATED = "2022-02-03T23:30:00.000Z"
 # Seeded neither in the order of their ids nor of their times.
 RECORDS = {
     PARTS: [
-        {"id": SCREW, "createdTime": "2022-02-03T23:30:00.000Z", "fields": {"Part": "Screw", "Over": 0, "Under": 0, "Kinds": ["B", "A"], "Drawings": DRAWINGS, "Draft": DRAFT, "Open": OPEN, "Source": "Upstream"}},
+        {"id": SCREW, "createdTime": "2022-02-03T23:30:00.000Z", "fields": {"Part": "Screw", "Over": 0, "Under": 0, "Kinds": ["B", "A"], "Drawings": DRAWINGS, "Draft": DRAFT, "Open": OPEN, "Source": "Upstream", "Place": "a0"}},
         {"id": BOLT, "createdTime": "2022-02-04T00:30:00.000Z", "fields": {"Part": "Bolt", "Over": 3, "Under": 0, "Kinds": ["A"], "Open": OPEN}},
     ],
     TOOLS: [
