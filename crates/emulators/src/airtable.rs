@@ -85,7 +85,7 @@ pub fn app(emulator: &Emulator, shutdown: Shutdown) -> Router {
         deadline: Duration::from_secs(300),
     };
     let routes = emulator.router().merge(health.router());
-    with_shared_layers(routes, [api, Subtree::OWN], SERVICE).layer(from_fn(label))
+    with_shared_layers(routes, [api, admin::SNAPSHOTS, Subtree::OWN], SERVICE).layer(from_fn(label))
 }
 
 async fn label(request: Request, next: Next) -> Response {

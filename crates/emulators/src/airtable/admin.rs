@@ -1,16 +1,17 @@
-//! The emulator's own API under `/__emulator`: counters, the request log, limits, the clock, faults, reset. For this
-//! machine only.
+//! The emulator's own API under `/__emulator`: counters, the request log, limits, the clock, faults, snapshots,
+//! reset. For this machine only.
 
 mod edits;
 mod faults;
 mod limits;
+mod snapshot;
 mod state;
 mod traffic;
 
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -21,6 +22,8 @@ use utoipa::OpenApi;
 
 use super::emulator::Emulator;
 
+pub(super) use self::snapshot::SUBTREE as SNAPSHOTS;
+
 pub(super) fn router(emulator: Emulator) -> Router<Emulator> {
     Router::new()
         .route("/counters", get(traffic::read_counters))
@@ -30,6 +33,7 @@ pub(super) fn router(emulator: Emulator) -> Router<Emulator> {
         .route("/clock", get(limits::read_clock).put(limits::turn_clock))
         .route("/faults", get(faults::read_faults).put(faults::change_faults))
         .route("/edits", post(edits::make_edits))
+        .route("/snapshot", get(snapshot::take).put(snapshot::restore).layer(DefaultBodyLimit::disable()))
         .route("/reset", post(state::reset))
         .fallback(async || ApiError::new(ErrorCode::NoSuchRoute, "the emulator has no such route of its own"))
         .layer(from_fn(only_from_here))
@@ -50,6 +54,8 @@ pub(super) fn openapi() -> utoipa::openapi::OpenApi {
         faults::read_faults,
         faults::change_faults,
         edits::make_edits,
+        snapshot::take,
+        snapshot::restore,
         state::reset
     ))]
     struct Document;

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
 use service_kit::edge::RouteLabel;
 use tokio::task::JoinError;
@@ -76,7 +76,7 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
         (Before::Nothing, Some(op), _) => Ok(Answer::Other(oauth::answer(shared, op, parts, body).await)),
         (Before::Nothing, None, Err(error)) => Err(error),
         (Before::Nothing, None, Ok(route)) => match shared.admit(&route, &parts, arrived) {
-            Ok(grant) => shared.call(route, parts, body, Who { grant, source: Source::PublicApi }).await,
+            Ok(who) => shared.call(route, parts, body, who).await,
             Err(refused) => Err(refused),
         },
     };
@@ -95,13 +95,15 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
 struct Who {
     grant: Arc<Grant>,
     source: Source,
+    /// The number of the world that knows the token, and the token; `None`: there is none.
+    admitted: Option<(u64, Option<HeaderValue>)>,
 }
 
 impl Shared {
     /// Carries out a call as a change that a user makes in Airtable's own interface.
     pub(super) async fn edit(self: &Arc<Self>, request: Request, user: u32) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let who = Who { grant: Arc::new(Grant::full(user)), source: Source::Client };
+        let who = Who { grant: Arc::new(Grant::full(user)), source: Source::Client, admitted: None };
         let answer = match Route::parse(&parts.method, parts.uri.path()) {
             Ok(route) => self.call(route, parts, body, who).await,
             Err(error) => Err(error),
@@ -126,7 +128,9 @@ impl Shared {
         let read_body = |body| body::read(&parts.headers, body, limits.max_body_bytes);
         match route {
             Route::NotBuilt { what, .. } => Err(AirtableError::not_built(what)),
-            Route::Whoami => Ok(meta::whoami(&who.grant, &self.world().users).into()),
+            Route::Whoami => {
+                self.apart(who, move |caller| Ok(meta::whoami(caller.grant, &caller.world.users))).await
+            }
             Route::ListBases => {
                 who.grant.require(Scope::SchemaRead)?;
                 self.apart(who, move |caller| meta::list_bases(&caller.bases(), &query)).await
@@ -176,11 +180,10 @@ impl Shared {
     }
 
     /// Whose call it is, if the token is good and no limit is in the way.
-    fn admit(&self, route: &Route, parts: &Parts, arrived: Instant) -> Result<Arc<Grant>, AirtableError> {
+    fn admit(&self, route: &Route, parts: &Parts, arrived: Instant) -> Result<Who, AirtableError> {
         let world = self.world();
         let now = self.clock.now().as_millisecond();
-        let integration = |token: &str| lock(&world.oauth).access(token, now);
-        let grant = world.tokens.authenticate(&parts.headers, integration)?;
+        let grant = self.authenticate(&world, &parts.headers)?;
         let limits = self.limits();
         let base = route.base().and_then(|base| world.bases.get(base));
         let arrival = Arrival {
@@ -191,7 +194,14 @@ impl Shared {
             day: date::utc(now).date(),
         };
         lock(&self.limiter).arrive(arrival, &limits).map_err(|refused| over_limit(refused, &limits))?;
-        Ok(grant)
+        let credential = parts.headers.get(header::AUTHORIZATION).cloned();
+        Ok(Who { grant, source: Source::PublicApi, admitted: Some((world.number, credential)) })
+    }
+
+    fn authenticate(&self, world: &World, headers: &HeaderMap) -> Result<Arc<Grant>, AirtableError> {
+        let now = self.clock.now().as_millisecond();
+        let integration = |token: &str| lock(&world.oauth).access(token, now);
+        world.tokens.authenticate(headers, integration)
     }
 
     /// Runs what waits for a base's lock, or computes over all of its records, on a thread that serves nothing else
@@ -204,7 +214,15 @@ impl Shared {
         let shared = Arc::clone(self);
         let work = move || {
             let world = shared.world();
-            work(&Caller { shared: &shared, world: &world, grant: &who.grant, source: who.source })
+            let grant = match who.admitted {
+                // Another world has taken the place of the one that let it in, with other tokens and users.
+                Some((number, credential)) if number != world.number => {
+                    let headers = credential.map(|credential| (header::AUTHORIZATION, credential));
+                    shared.authenticate(&world, &headers.into_iter().collect())?
+                }
+                _ => who.grant,
+            };
+            work(&Caller { shared: &shared, world: &world, grant: &grant, source: who.source })
                 .map(Into::into)
         };
         match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
@@ -316,12 +334,8 @@ impl Caller<'_> {
 
     fn tell_webhooks(&self, before: Option<&Base>, after: &Base, actor: Actor<'_>) {
         if let Some(before) = before {
-            let pings = lock(&self.world.webhooks).tell(&Transaction {
-                before,
-                after,
-                actor,
-                source: Source::PublicApi,
-            });
+            let pings =
+                lock(&self.world.webhooks).tell(&Transaction { before, after, actor, source: self.source });
             for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
                 let shared = Arc::clone(self.shared);
                 let note = move |ping: &webhooks::Ping, result| {

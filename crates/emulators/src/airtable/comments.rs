@@ -98,12 +98,18 @@ pub(crate) fn list(
     let rows = &base.tables[table].rows;
     let found = rows.find(record).and_then(|slot| rows.get(slot));
     let comments = &found.ok_or_else(AirtableError::not_found_or_not_allowed)?.comments;
-    // They are kept in the order of their creation, and their ids ascend.
-    let found: Vec<_> = match (page.oldest_first, page.after) {
+    // They are kept in the order of their creation. Ids that are made here ascend, those of a seed need not; only of one that
+    // is gone by now is nothing else known.
+    let place = |id: CommentId| {
+        let known = comments.iter().position(|comment| comment.id == id);
+        known.ok_or_else(|| comments.iter().take_while(|comment| comment.id < id).count())
+    };
+    let found: Vec<_> = match (page.oldest_first, page.after.map(place)) {
         (false, None) => comments.iter().rev().collect(),
-        (false, Some(after)) => comments.iter().rev().filter(|comment| comment.id < after).collect(),
+        (false, Some(Ok(place) | Err(place))) => comments[..place].iter().rev().collect(),
         (true, None) => comments.iter().collect(),
-        (true, Some(after)) => comments.iter().filter(|comment| comment.id > after).collect(),
+        (true, Some(Ok(place))) => comments[place + 1..].iter().collect(),
+        (true, Some(Err(place))) => comments[place..].iter().collect(),
     };
     let more = found.len() > page.size;
     let page: Vec<_> = found.into_iter().take(page.size).collect();

@@ -33,6 +33,8 @@ pub struct Config {
     pub webhook_pings: bool,
     /// `--seed`, else the sample; its limits are already those that were asked for.
     pub seed: Seed,
+    /// Those of the command line.
+    pub limits: LimitOptions,
     pub logs: LogSettings,
 }
 
@@ -56,7 +58,7 @@ pub struct Options {
 }
 
 /// Limits of the command line; each wins over the seed's.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct LimitOptions {
     /// Requests to one base in any second; 0 is no limit [default: 5]
     #[arg(long, global = true, value_name = "N")]
@@ -111,6 +113,7 @@ impl Config {
             webhook_pings: options.webhook_pings,
             token,
             seed: seed.with_limits(limits),
+            limits: options.limits,
             logs: logs?,
         })
     }
@@ -128,7 +131,11 @@ impl Config {
         };
         let seed = self.seed.with_full_token(token.clone());
         let emulator = match &self.data {
-            Some(file) => Emulator::kept(seed, file).await.map_err(io::Error::other)?,
+            Some(file) => {
+                let emulator = Emulator::kept(seed, file).await.map_err(io::Error::other)?;
+                emulator.set_limits(self.limits.apply(emulator.limits())); // a file may have limits, too
+                emulator
+            }
             None => Emulator::new(seed),
         };
         emulator.ping_webhooks(self.webhook_pings);
@@ -226,6 +233,7 @@ mod tests {
             data: None,
             webhook_pings: false,
             token: None,
+            limits: LimitOptions::default(),
             seed: Seed::empty(),
             logs: LogSettings::read(&mut Reader::new(&|_: &str| None)).unwrap(),
         };

@@ -50,11 +50,14 @@ pub(super) struct World {
     pub(super) webhooks: Mutex<Webhooks>,
     /// No other lock is taken while it is held.
     pub(super) oauth: Mutex<OAuth>,
+    /// Tells one world from those that took its place.
+    pub(super) number: u64,
 }
 
 impl World {
-    fn new(seed: Seed) -> Self {
+    fn new(seed: Seed, number: u64) -> Self {
         Self {
+            number,
             bases: Bases::new(seed.bases),
             users: seed.users,
             tokens: seed.tokens,
@@ -106,7 +109,7 @@ impl Emulator {
         let shared = Shared {
             limits: Mutex::new(seed.limits),
             unconfirmed: Mutex::new(seed.unconfirmed),
-            world: RwLock::new(World::new(seed)),
+            world: RwLock::new(World::new(seed, 0)),
             clock: Clock::default(),
             faults: Mutex::default(),
             limiter: Mutex::default(),
@@ -146,7 +149,42 @@ impl Emulator {
         self.shared.pings.store(wanted, Ordering::Relaxed);
     }
 
-    /// Makes all bases what they were at the start of the process.
+    /// All that there is, at one moment, as a seed: [`Seed::write_json`] writes it down. Records are shared, not copied.
+    pub fn snapshot(&self) -> Seed {
+        let world = self.shared.world();
+        let bases = world.bases.all();
+        // Nobody changes one base while another one is read. A write locks one base only, so nobody waits for ever.
+        let locked: Vec<_> = bases.iter().map(|base| read(&base.live)).collect();
+        Seed {
+            bases: locked.iter().map(|base| (**base).clone()).collect(),
+            users: world.users.clone(),
+            tokens: world.tokens.clone(),
+            limits: self.shared.limits(),
+            unconfirmed: self.shared.unconfirmed(),
+            oauth: lock(&world.oauth).clone(),
+        }
+    }
+
+    /// Puts a seed in the place of all that there is; gives what to wait for until it is in the file, too. Tokens that were added
+    /// by [`Seed::with_full_token`] stay good. Waits for calls that are under way, so do not call it in a task.
+    pub(super) fn restore(&self, mut seed: Seed) -> Option<Pending> {
+        let mut world = write(&self.shared.world);
+        for (token, _) in world.tokens.0.iter().filter(|(_, grant)| grant.is_ours) {
+            seed = seed.with_full_token(token);
+        }
+        *lock(&self.shared.limits) = seed.limits;
+        *lock(&self.shared.unconfirmed) = seed.unconfirmed;
+        lock(&self.shared.limiter).reset();
+        let pending = self.shared.keeper.as_ref().map(|keeper| keeper.replace_all(&seed));
+        if pending.is_some() {
+            let tables = seed.bases.iter_mut().flat_map(|base| &mut base.tables);
+            tables.for_each(|table| table.rows.note_changes());
+        }
+        *world = World::new(seed, world.number + 1);
+        pending
+    }
+
+    /// Makes all bases what they were at the start of the process, or when a snapshot was put in their place.
     pub fn reset_data(&self) {
         self.begin_reset();
     }

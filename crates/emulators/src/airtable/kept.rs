@@ -22,6 +22,9 @@ use super::seed::Seed;
 
 pub use self::file::KeptError;
 
+/// The document of tokens and limits; only a file whose content was replaced as a whole has it.
+const SETTINGS: &str = "settings";
+
 /// Writes of one transaction.
 const MOST_TOGETHER: usize = 256;
 
@@ -54,6 +57,8 @@ pub(super) struct Change {
     documents: Vec<(String, Option<String>)>,
     /// By the id of the attachment; `None`: it is no more.
     files: Vec<(String, Option<Bytes>)>,
+    /// Everything there was is no more, before all else; the users are now these.
+    instead: Option<String>,
 }
 
 /// What the file held beside bases and users when it was opened.
@@ -73,7 +78,7 @@ struct Place {
 
 impl Keeper {
     /// Opens the file. A new one gets the seed's bases; an old one's bases and users replace the seed's, whose tokens and
-    /// limits hold.
+    /// limits hold, unless a snapshot was put into the file: then that one's do.
     pub(super) async fn open(path: &Path, mut seed: Seed) -> Result<(Seed, Self, Opened), KeptError> {
         let mut file = File::open(path).await?;
         let mut opened = Opened::default();
@@ -82,6 +87,9 @@ impl Keeper {
                 opened = file.beside().await?;
                 seed.bases = bases;
                 seed.take_users(users);
+                if let Some(settings) = opened.documents.remove(SETTINGS) {
+                    seed.set_settings(&settings)?;
+                }
             }
             None => {
                 let mut change = Change::default();
@@ -106,6 +114,14 @@ impl Keeper {
     pub(super) fn replace(&self, position: usize, base: &Base) -> Pending {
         let mut change = Change::default();
         change.replace(position, base);
+        self.hand_over(change)
+    }
+
+    /// Hands over all there is, instead of all that is kept.
+    pub(super) fn replace_all(&self, seed: &Seed) -> Pending {
+        let mut change = Change { instead: Some(users_json(&seed.users)), ..Change::default() };
+        seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
+        change.documents.push((SETTINGS.to_owned(), Some(seed.settings())));
         self.hand_over(change)
     }
 

@@ -117,7 +117,6 @@ impl OAuth {
     }
 
     /// `oauthClients` and `oauthGrants` of a seed.
-    #[expect(dead_code, reason = "for snapshots of the whole state")]
     pub(super) fn to_seed(&self, users: &Users) -> (Value, Value) {
         let client = |client: &Arc<Client>| {
             let mut seed = json!({"clientId": *client.id});

@@ -80,6 +80,28 @@ impl Seed {
         }
     }
 
+    /// Takes tokens, integrations and limits from what [`Self::settings`] gave; those of whoever runs the emulator stay.
+    pub(crate) fn set_settings(&mut self, settings: &str) -> Result<(), SeedError> {
+        let mut problems = Problems::default();
+        match serde_json::from_str::<Node<'_>>(settings) {
+            Ok(root) => {
+                if let Some(root) = json::At::root(&root).object(&mut problems) {
+                    let settings =
+                        Settings::read(&root, &self.users, &self.bases, Timestamp::now(), &mut problems);
+                    self.tokens.0.retain(|_, grant| grant.is_ours);
+                    self.tokens.0.extend(settings.tokens.0);
+                    (self.limits, self.unconfirmed) = (settings.limits, settings.unconfirmed);
+                    self.oauth = settings.oauth;
+                }
+            }
+            Err(error) => problems.add("", format!("not JSON: {error}")),
+        }
+        match problems.list.is_empty() {
+            true => Ok(()),
+            false => Err(SeedError { problems: problems.list, more: problems.more }),
+        }
+    }
+
     /// No base, no user, no token; the usual limits.
     pub fn empty() -> Self {
         Self {
@@ -163,15 +185,36 @@ fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
     let mut users = tokens::users(&root, problems);
     let now = Timestamp::now();
     let bases = metadata::bases(&root, &mut users, now, problems);
-    let tokens = tokens::tokens(&root, &users, &bases, problems);
-    let limits = settings::limits(&root, problems);
-    let unconfirmed = settings::unconfirmed(&root, problems);
-    let clients = oauth::clients(&root, &users, &bases, problems);
-    let is_base = |id| bases.iter().any(|base| base.id == id);
-    let known = Known { clients: &clients, users: &users, is_base: &is_base };
-    let grants = oauth::grants(&root, known, &tokens, now, problems);
-    let oauth = OAuth::new(clients, grants);
+    let Settings { tokens, limits, unconfirmed, oauth } =
+        Settings::read(&root, &users, &bases, now, problems);
     Some(Seed { bases, users, tokens, limits, unconfirmed, oauth })
+}
+
+/// What of a seed is neither people nor bases.
+struct Settings {
+    tokens: Tokens,
+    limits: Limits,
+    unconfirmed: Unconfirmed,
+    oauth: OAuth,
+}
+
+impl Settings {
+    fn read(
+        root: &json::Object<'_, '_>,
+        users: &Users,
+        bases: &[Base],
+        now: Timestamp,
+        problems: &mut Problems,
+    ) -> Self {
+        let tokens = tokens::tokens(root, users, bases, problems);
+        let limits = settings::limits(root, problems);
+        let unconfirmed = settings::unconfirmed(root, problems);
+        let clients = oauth::clients(root, users, bases, problems);
+        let is_base = |id| bases.iter().any(|base| base.id == id);
+        let known = Known { clients: &clients, users, is_base: &is_base };
+        let grants = oauth::grants(root, known, &tokens, now, problems);
+        Self { tokens, limits, unconfirmed, oauth: OAuth::new(clients, grants) }
+    }
 }
 
 /// Why a seed is refused.

@@ -93,6 +93,38 @@ async fn new_bases_tables_and_fields_survive_a_kill_with_their_records() {
 }
 
 #[tokio::test]
+async fn a_snapshot_takes_the_place_of_all_that_is_kept_and_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    app.create("Things", json!({"Name": "before"})).await;
+    let snapshot = app.text("GET", "/__emulator/snapshot", "").await;
+    let (before, users) = (seen(&app).await, app.get("/v0/meta/whoami").await.ok());
+    let base = json!({"name": "Made", "workspaceId": "wsp00000000000001",
+        "tables": [{"name": "T", "fields": [{"name": "Name", "type": "singleLineText"}]}]});
+    app.post("/v0/meta/bases", base).await.ok();
+    app.create("Things", json!({"Name": "after", "Others": [rec(1001)]})).await;
+    let mut other: Value = serde_json::from_str(&snapshot).unwrap();
+    other["bases"].as_array_mut().unwrap().reverse();
+    other["users"].as_array_mut().unwrap().reverse();
+    other["tokens"].as_array_mut().unwrap().retain(|token| token["token"] != "patReadOnly");
+    other["limits"]["penaltySeconds"] = json!(7);
+    app.text("PUT", "/__emulator/snapshot", &other.to_string()).await;
+    let late = app.create("Things", json!({"Name": "late"})).await;
+    let reversed = app.text("GET", "/__emulator/snapshot", "").await;
+
+    drop(child); // kills it
+    let (child, app) = begin(dir.path());
+    assert_eq!(app.text("GET", "/__emulator/snapshot", "").await, reversed);
+    assert_eq!(app.cells("Things", &late).await["Name"], "late");
+    assert_eq!(app.call_as("patReadOnly", "GET", "/v0/meta/whoami", None).await.status, 401);
+    app.text("PUT", "/__emulator/snapshot", &snapshot).await;
+    drop(child);
+    let (_child, app) = begin(dir.path());
+    assert_eq!(app.text("GET", "/__emulator/snapshot", "").await, snapshot);
+    assert_eq!((seen(&app).await, app.get("/v0/meta/whoami").await.ok()), (before, users));
+}
+
+#[tokio::test]
 async fn a_kill_in_the_middle_of_many_writes_loses_none_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (child, app) = begin(dir.path());

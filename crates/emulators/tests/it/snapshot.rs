@@ -1,10 +1,11 @@
-//! Seeds that are written out: they read back as what they were, and are written the same again.
+//! Seeds that are written out: they read back as what they were, and are written the same again. So does the state of a running
+//! emulator.
 
 use emulators::airtable::Seed;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::support::{BASE, TestApp, id, rec, seed};
+use super::support::{BASE, FULL, TestApp, id, rec, seed};
 
 fn written(seed: &Seed) -> String {
     let mut bytes = Vec::new();
@@ -36,6 +37,9 @@ fn the_sample_is_written_the_same_again_and_each_record_on_a_line() {
 /// A record with a past of its own.
 fn remembered() -> Value {
     let mut seed = seed();
+    let scopes = json!(["data.recordComments:read", "data.recordComments:write"]);
+    let commenter = json!({"token": COMMENTER, "bases": "*", "user": "usrAda00000000001", "scopes": scopes});
+    seed["tokens"].as_array_mut().unwrap().push(commenter);
     seed["bases"][0]["tables"][0]["lastNumber"] = json!(90);
     seed["bases"][0]["tables"][0]["records"] = json!([
         {"id": rec(1), "createdTime": "2024-01-02T03:04:05.678Z", "number": 7,
@@ -272,4 +276,138 @@ proptest! {
 fn all_bases_of_a_seed_are_written_with_its_tokens() {
     let first = round_trip(&seed());
     assert!(first.contains(BASE) && first.contains("patSchemaOnly") && first.contains("appNone0000000004"));
+}
+
+const COMMENTER: &str = "patCommenter.y";
+
+const SNAPSHOT: &str = "/__emulator/snapshot";
+
+/// Everything that the API shows of a base, or of as many pages of it as there are.
+async fn seen(app: &TestApp, base: &str) -> Vec<Value> {
+    let mut seen = vec![app.get("/v0/meta/bases").await.ok()];
+    let schema = app.get(&format!("/v0/meta/bases/{base}/tables?include[]=visibleFieldIds")).await.ok();
+    for table in schema["tables"].as_array().unwrap() {
+        let views = table["views"].as_array().unwrap().iter().filter(|view| view["type"] == "grid");
+        let views: Vec<_> = views.map(|view| format!("&view={}", view["id"].as_str().unwrap())).collect();
+        let ways = std::iter::once(String::new()).chain(views);
+        for way in ways.chain(["&cellFormat=string&timeZone=Europe/Zurich&userLocale=de".to_owned()]) {
+            let mut offset = String::new();
+            loop {
+                let target = format!(
+                    "/v0/{base}/{}?recordMetadata[]=commentCount{way}{offset}",
+                    table["id"].as_str().unwrap()
+                );
+                let mut page = app.get(&target).await.ok();
+                let next = page.as_object_mut().unwrap().remove("offset");
+                for record in page["records"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter(|record| record["commentCount"] != Value::Null)
+                {
+                    let comments = format!(
+                        "/v0/{base}/{}/{}/comments",
+                        table["id"].as_str().unwrap(),
+                        record["id"].as_str().unwrap()
+                    );
+                    seen.push(app.call_as(COMMENTER, "GET", &comments, None).await.ok());
+                }
+                seen.push(page);
+                match next {
+                    Some(next) => offset = format!("&offset={}", next.as_str().unwrap().replace('/', "%2F")),
+                    None => break,
+                }
+            }
+        }
+    }
+    seen.push(schema);
+    seen
+}
+
+/// Tells the first record, comment or table that differs.
+#[track_caller]
+fn same(seen: &[Value], before: &[Value]) {
+    assert_eq!(seen.len(), before.len());
+    for (seen, before) in seen.iter().zip(before) {
+        for key in ["records", "tables", "comments"] {
+            let all = |page: &Value| page[key].as_array().cloned().unwrap_or_default();
+            all(seen).iter().zip(&all(before)).for_each(|(seen, before)| assert_eq!(seen, before));
+        }
+        assert_eq!(seen, before);
+    }
+}
+
+/// The snapshot, byte for byte.
+async fn taken(app: &TestApp) -> String {
+    app.text("GET", SNAPSHOT, "").await
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_put_back_gives_the_same_answers_and_the_same_snapshot() {
+    let app = TestApp::with_seed(&remembered()).await;
+    let things = format!("/v0/{BASE}/Things");
+    let one = app.create("Things", json!({"Name": "one", "Number": 1.5, "Others": [rec(1002)]})).await;
+    app.patch(&format!("{things}/{one}"), json!({"fields": {"Number": 2}})).await.ok();
+    app.delete(&format!("{things}/{}", rec(3))).await.ok();
+    let comment = json!({"text": "hello @[grace@example.com]"});
+    let comments = format!("{things}/{one}/comments");
+    app.call_as(COMMENTER, "POST", &comments, Some(comment)).await.ok();
+    let (before, snapshot) = (seen(&app, BASE).await, taken(&app).await);
+
+    // Whatever happens in between is undone.
+    app.post(&things, json!({"typecast": true, "fields": {"Status": "Unheard of", "Others": ["new one"]}}))
+        .await
+        .ok();
+    let field = json!({"name": "Late", "type": "singleLineText"});
+    app.post(&format!("/v0/meta/bases/{BASE}/tables/{}/fields", "Things"), field).await.ok();
+    assert_ne!(taken(&app).await, snapshot);
+    let put = app.text("PUT", SNAPSHOT, &snapshot).await;
+    assert_eq!(serde_json::from_str::<Value>(&put).unwrap()["bases"], 4, "{put}");
+    assert_eq!(taken(&app).await, snapshot);
+    same(&seen(&app, BASE).await, &before);
+
+    let other = TestApp::with_seed(&serde_json::from_str(&snapshot).unwrap()).await;
+    same(&seen(&other, BASE).await, &before); // as the seed of another emulator, too
+    let next = other.create("Things", json!({})).await;
+    let again = app.create("Things", json!({})).await;
+    assert_eq!(other.cells("Things", &next).await["Auto"], app.cells("Things", &again).await["Auto"]);
+}
+
+#[tokio::test]
+async fn a_bad_snapshot_is_refused_with_all_its_problems_and_changes_nothing() {
+    let app = TestApp::spawn().await;
+    let before = taken(&app).await;
+    let mut bad = seed();
+    bad["bases"][0]["name"] = json!("");
+    bad["bases"][0]["tables"][0]["records"] = json!([{"fields": {"Nope": 1}}]);
+    let answer = app.put(SNAPSHOT, bad).await;
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    let pointers: Vec<_> =
+        answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(pointers, [json!("bases[0].name"), json!("bases[0].tables[0].records[0].fields[\"Nope\"]")]);
+    for nonsense in ["", "{", "[]", "null", "\"x\""] {
+        let answer =
+            app.raw("PUT", SNAPSHOT, "Content-Type: application/json\r\n", nonsense.as_bytes()).await;
+        assert_eq!(answer.status, 422, "{nonsense}");
+    }
+    assert_eq!(taken(&app).await, before);
+}
+
+#[tokio::test]
+async fn tokens_and_users_of_a_snapshot_take_the_place_of_those_before_but_for_the_operators_token() {
+    let app = TestApp::with_full_token().await;
+    let mut other = seed();
+    other["tokens"] = json!([{"token": "patNew.y", "bases": "*", "user": "usrGrace000000002", "scopes": ["data.records:read"]}]);
+    other["users"].as_array_mut().unwrap().reverse();
+    app.text("PUT", SNAPSHOT, &other.to_string()).await;
+    let me = |token: &'static str| app.call_as(token, "GET", "/v0/meta/whoami", None);
+    assert_eq!(me(FULL).await.status, 401);
+    assert_eq!(me("patNew.y").await.ok()["id"], "usrGrace000000002");
+    assert_eq!(me(TestApp::OPERATOR).await.ok()["id"], "usrGrace000000002", "the first user");
+    assert!(!taken(&app).await.contains(TestApp::OPERATOR));
+    // No users: somebody has to be the operator's.
+    app.text("PUT", SNAPSHOT, "{}").await;
+    assert_eq!(me(TestApp::OPERATOR).await.status, 200);
+    let (first, second) = (taken(&app).await, app.text("PUT", SNAPSHOT, &taken(&app).await).await);
+    assert_eq!((taken(&app).await, second.contains("true")), (first, true));
 }

@@ -42,7 +42,11 @@ impl TestApp {
     }
 
     pub(crate) async fn with_seed(seed: &Value) -> Self {
-        let seed = Seed::from_json(seed.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        Self::serve(Seed::from_json(seed.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}")))
+            .await
+    }
+
+    async fn serve(seed: Seed) -> Self {
         let emulator = Emulator::new(seed);
         emulator.ping_webhooks(true);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,6 +55,14 @@ impl TestApp {
         let router = app(&emulator, shutdown.clone());
         tokio::spawn(serve(listener, router, Limits::default(), shutdown.clone()));
         Self { address, shutdown }
+    }
+
+    pub(crate) const OPERATOR: &str = "patOperator.secret";
+
+    /// With the base of [`seed`], and a token that belongs to whoever runs it.
+    pub(crate) async fn with_full_token() -> Self {
+        let seed = Seed::from_json(seed().to_string().as_bytes()).unwrap();
+        Self::serve(seed.with_full_token(Self::OPERATOR)).await
     }
 
     /// A client of an emulator that runs elsewhere.
@@ -111,17 +123,22 @@ impl TestApp {
         answer.unwrap_or_else(|| panic!("no answer to {method} {target}"))
     }
 
+    /// The body of a success as it came.
+    pub(crate) async fn text(&self, method: &str, target: &str, body: &str) -> String {
+        let text = self
+            .try_text(method, target, "Content-Type: application/json\r\n", body.as_bytes())
+            .await
+            .unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{text}");
+        match head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+            true => unchunked(body),
+            false => body.to_owned(),
+        }
+    }
+
     async fn try_raw(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Option<Answer> {
-        let mut stream = TcpStream::connect(self.address).await.ok()?;
-        let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await.ok()?;
-        stream.write_all(body).await.ok()?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.ok()?;
-        let text = String::from_utf8(bytes).unwrap();
+        let text = self.try_text(method, target, headers, body).await?;
         let (head, body) = text.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let head = head.to_ascii_lowercase();
@@ -131,6 +148,19 @@ impl TestApp {
             json => serde_json::from_str(json).ok()?,
         };
         Some(Answer { status, head, body })
+    }
+
+    async fn try_text(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address).await.ok()?;
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.ok()?;
+        stream.write_all(body).await.ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     /// Creates one record and gives its id.
@@ -170,6 +200,20 @@ impl Answer {
     pub(crate) fn is(&self, status: u16, body: Value) {
         assert_eq!((self.status, &self.body), (status, &body));
     }
+}
+
+/// A body that was sent in pieces.
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return whole;
+        }
+        whole.push_str(&rest[..size]);
+        body = rest[size..].strip_prefix("\r\n").unwrap();
+    }
+    panic!("the body was cut off after {} bytes", whole.len());
 }
 
 /// The values of one field in the records of an answer.

@@ -228,6 +228,18 @@ impl File {
 }
 
 async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
+    if let Some(users) = &change.instead {
+        for statement in [
+            "DELETE FROM bases",
+            "DELETE FROM numbers",
+            "DELETE FROM records",
+            "DELETE FROM documents",
+            "DELETE FROM files",
+        ] {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
+        sqlx::query("UPDATE users SET list = ?").bind(users).execute(&mut *connection).await?;
+    }
     if let Some(first) = change.forgotten {
         for statement in [
             "DELETE FROM bases WHERE position >= ?",

@@ -183,7 +183,7 @@ pub(super) fn reason(error: &CompileError) -> String {
 }
 
 /// `result` of a formula that the seed does not tell.
-fn result_type(value: ValueType) -> Value {
+pub(super) fn result_type(value: ValueType) -> Value {
     match value {
         ValueType::Number | ValueType::Boolean => json!({"type": "number", "options": {"precision": 8}}),
         ValueType::Date => options::date_time_result(),

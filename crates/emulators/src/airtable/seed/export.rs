@@ -9,11 +9,11 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::Seed;
+use super::{Seed, compile};
 use crate::airtable::access::{Grant, Reach, Role, SCOPES, User};
 use crate::airtable::fields::date;
 use crate::airtable::list::sort::SortKey;
-use crate::airtable::model::{Base, Kind, Table};
+use crate::airtable::model::{Base, FormulaKind, Kind, ResultFormat, RollupKind, Table};
 use crate::airtable::{meta, structure};
 
 impl Base {
@@ -52,6 +52,15 @@ fn table(table: &Table) -> Value {
                 seed["fields"][index]["options"]["formula"] = structure::by_field_ids(table, url).into();
             }
         }
+        if let (Kind::Formula(FormulaKind { compiled: Some(formula), format, .. }), Some(options))
+        | (Kind::Rollup(RollupKind { compiled: Some(formula), format, .. }), Some(options)) =
+            (&field.kind, seed["fields"][index].get_mut("options").and_then(Value::as_object_mut))
+            && *format == ResultFormat::Plain
+            && options.get("result") == Some(&compile::result_type(formula.result_type()))
+        {
+            // It was made up, and what is shown does not follow it.
+            options.shift_remove("result");
+        }
     }
     for (index, view) in table.views.iter().enumerate() {
         if let Some(ids) = &view.visible_field_ids {
@@ -82,15 +91,35 @@ impl Seed {
         write!(out, "{{\"limits\":{}", Value::Object(self.limits.json()))?;
         write!(out, ",\n\"unconfirmed\":{}", json!(self.unconfirmed))?;
         list(out, "users", self.users.0.iter().map(user))?;
-        let mut tokens: Vec<_> = self.tokens.0.iter().filter(|(_, grant)| !grant.is_ours).collect();
-        tokens.sort_unstable_by_key(|(token, _)| *token);
-        list(out, "tokens", tokens.into_iter().map(|(token, grant)| self.token(token, grant)))?;
+        list(out, "tokens", self.tokens_json())?;
+        let (clients, grants) = self.oauth.to_seed(&self.users);
+        for (key, entries) in [("oauthClients", clients), ("oauthGrants", grants)] {
+            list(out, key, entries.as_array().into_iter().flatten().cloned())?;
+        }
         out.write_all(b",\n\"bases\":[")?;
         for (index, base) in self.bases.iter().enumerate() {
             out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
             self.base(base, out)?;
         }
         out.write_all(b"]}\n")
+    }
+
+    /// What is no part of bases, as a seed has it: tokens, integrations and limits.
+    pub(crate) fn settings(&self) -> String {
+        let tokens: Vec<_> = self.tokens_json().collect();
+        let (clients, grants) = self.oauth.to_seed(&self.users);
+        let settings = json!({
+            "limits": self.limits.json(), "unconfirmed": self.unconfirmed, "tokens": tokens,
+            "oauthClients": clients, "oauthGrants": grants,
+        });
+        settings.to_string()
+    }
+
+    /// Tokens but for those of whoever runs the emulator, in their order.
+    fn tokens_json(&self) -> impl Iterator<Item = Value> {
+        let mut tokens: Vec<_> = self.tokens.0.iter().filter(|(_, grant)| !grant.is_ours).collect();
+        tokens.sort_unstable_by_key(|(token, _)| *token);
+        tokens.into_iter().map(|(token, grant)| self.token(token, grant))
     }
 
     fn token(&self, token: &str, grant: &Grant) -> Value {
