@@ -25,7 +25,15 @@ def start_emulator(folder: Path, *arguments: str, seed: dict = SEED) -> Service:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--through-gateway", action="store_true", help="ask the gateway, which passes the callers' tokens on; slow: it paces")
+    parser.addoption("--through-gateway", action="store_true", help="ask the gateway, which passes the callers' tokens on")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that start emulators of their own ask these, whatever stands before the one that the tests share."""
+    if config.getoption("--through-gateway"):
+        shared = [item for item in items if {"wire", "door"} & set(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in shared])
+        items[:] = shared
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +62,8 @@ class Gateway:
 
 @pytest.fixture(scope="session")
 def gateway(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The gateway as it is shipped, with the callers' own tokens, so that scopes and users are those of the seed."""
+    """The gateway with its cache and the callers' own tokens, so that scopes and users are those of the seed; it need not
+    pace for an emulator without limits."""
     folder = tmp_path_factory.mktemp("gateway")
     key = create_key(folder / "data", "forgets", ["records:read", "records:write", "schema:read", "schema:write"])
     running = Service.start(
@@ -65,6 +74,7 @@ def gateway(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
         AIRTABLE_API_URL=service.url,
         AIRTABLE_TOKEN=FULL,
         GATEWAY_PASSTHROUGH="true",
+        PACING="off",
         DATA_DIR=str(folder / "data"),
     )
     yield Gateway(running.url, key)

@@ -17,7 +17,7 @@ QUICK = retry_strategy(backoff_factor=0.001)
 @pytest.fixture
 def faults(wire: Wire) -> Iterator:
     """Whoever tests the gateway's manners has tests of their own: these are of the emulator."""
-    wire.url = wire.admin or wire.url
+    wire.url = wire.unpaced.url
 
     def put(**asked: object) -> None:
         requests.put(f"{wire.url}/__emulator/faults", json=asked, timeout=5).raise_for_status()
@@ -122,7 +122,7 @@ def test_the_client_asks_once_at_other_errors(wire: Wire, faults, status: int) -
 
 def test_the_client_waits_as_long_as_it_is_told(wire: Wire) -> None:
     """Section 14.1: with `Retry-After` it outlives the penalty, which its own patience would not."""
-    wire.url = wire.admin or wire.url
+    wire.url = wire.unpaced.url
     berths = Api(FULL, endpoint_url=wire.url).table(HARBOUR, BERTHS)
     strict = {**NO_LIMITS, "requestsPerSecondPerBase": 2, "penaltySeconds": 1}
     requests.put(f"{wire.url}/__emulator/limits", json={**strict, "retryAfterHeader": True}, timeout=5).raise_for_status()

@@ -14,8 +14,11 @@ TOO_MANY = {"errors": [{"error": "RATE_LIMIT_REACHED", "message": "Rate limit ex
 
 @pytest.fixture
 def limit(wire: Wire) -> Iterator:
+    """Past a gateway, which is there to keep its callers from such answers."""
+    wire.url = wire.unpaced.url
+
     def put(**change: object) -> None:
-        requests.put(f"{wire.url}/__emulator/limits", json={**NO_LIMITS, **change}, timeout=5).raise_for_status()
+        wire.limit(**{**NO_LIMITS, **change})
 
     yield put
     put()
