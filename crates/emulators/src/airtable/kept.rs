@@ -57,8 +57,10 @@ pub(super) struct Change {
     documents: Vec<(String, Option<String>)>,
     /// By the id of the attachment; `None`: it is no more.
     files: Vec<(String, Option<Bytes>)>,
-    /// Everything there was is no more, before all else; the users are now these.
-    instead: Option<String>,
+    /// Everything there was is no more, before all else.
+    emptied: bool,
+    /// Instead of those that were there.
+    users: Option<String>,
 }
 
 /// What the file held beside bases and users when it was opened.
@@ -86,7 +88,13 @@ impl Keeper {
             Some((bases, users)) => {
                 opened = file.beside().await?;
                 seed.bases = bases;
+                let known = users.0.len();
                 seed.take_users(users);
+                if seed.users.0.len() > known {
+                    // Cells name people by their places, so that these must not change again.
+                    let users = Some(users_json(&seed.users));
+                    file.apply(&[Change { users, ..Change::default() }]).await?;
+                }
                 if let Some(settings) = opened.documents.remove(SETTINGS) {
                     seed.set_settings(&settings)?;
                 }
@@ -119,7 +127,8 @@ impl Keeper {
 
     /// Hands over all there is, instead of all that is kept.
     pub(super) fn replace_all(&self, seed: &Seed) -> Pending {
-        let mut change = Change { instead: Some(users_json(&seed.users)), ..Change::default() };
+        let users = Some(users_json(&seed.users));
+        let mut change = Change { emptied: true, users, ..Change::default() };
         seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
         change.documents.push((SETTINGS.to_owned(), Some(seed.settings())));
         self.hand_over(change)

@@ -485,3 +485,53 @@ async fn whoever_acts_stays_who_it_was_when_the_seed_lists_people_in_another_ord
     assert_eq!(grace["id"], "usrGrace000000002");
     assert_eq!(app.get("/v0/meta/whoami").await.ok()["id"], "usrAda00000000001");
 }
+
+#[tokio::test]
+async fn people_whom_a_later_seed_brings_stay_who_they_are_in_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(begin(dir.path()));
+    let mut seed = with_clients();
+    let id = "usrLate0000000003";
+    seed["users"].as_array_mut().unwrap().push(json!({"id": id, "name": "Late"}));
+    seed["oauthClients"][1]["user"] = id.into();
+    let (child, app) = begin_with(dir.path(), &seed);
+    let token = text(&tokens(&app, "granted", "data.records:write").await, "access_token");
+    let body = Some(json!({"fields": {"Name": "by her"}}));
+    let made = app.call_as(&token, "POST", &format!("/v0/{BASE}/Things"), body).await.ok();
+    assert_eq!(made["fields"]["Creator"]["id"], id);
+    drop(child);
+
+    seed = with_clients();
+    seed["users"].as_array_mut().unwrap().push(json!({"id": "usrOther000000004", "name": "Other"}));
+    let (_child, app) = begin_with(dir.path(), &seed);
+    assert_eq!(app.cells("Things", &text(&made, "id")).await["Creator"]["id"], id);
+}
+
+#[tokio::test]
+async fn a_snapshot_holds_clients_and_grants_and_puts_them_back() {
+    let app = TestApp::with_seed(&with_clients()).await;
+    let old = tokens(&app, "limited", "data.records:read schema.bases:read").await;
+    let new = refresh(&app, "limited", &old).await.ok();
+    let waiting = code(&app, "granted", "data.records:read").await;
+    let path = "/__emulator/snapshot";
+    let snapshot = app.text("GET", path, "").await;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (child, again) = begin_with(dir.path(), &seed());
+    again.text("PUT", path, &snapshot).await;
+    assert_eq!(again.text("GET", path, "").await, snapshot);
+    drop(child); // kills it; the seed that it is started with knows no clients
+
+    let (child, again) = begin_with(dir.path(), &seed());
+    let me = whoami(&app, &new).await.ok();
+    whoami(&again, &new).await.is(200, me);
+    whoami(&again, &old).await.refused(401, "AUTHENTICATION_REQUIRED");
+    exchange(&again, "granted", &waiting).await.ok();
+    let newest = refresh(&again, "limited", &new).await.ok();
+    drop(child);
+
+    let (_child, again) = begin_with(dir.path(), &seed());
+    whoami(&again, &newest).await.ok();
+    whoami(&again, &new).await.refused(401, "AUTHENTICATION_REQUIRED");
+    refused(&exchange(&again, "granted", &waiting).await, 400, "invalid_grant");
+}

@@ -228,7 +228,7 @@ impl File {
 }
 
 async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
-    if let Some(users) = &change.instead {
+    if change.emptied {
         for statement in [
             "DELETE FROM bases",
             "DELETE FROM numbers",
@@ -238,6 +238,8 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         ] {
             sqlx::query(statement).execute(&mut *connection).await?;
         }
+    }
+    if let Some(users) = &change.users {
         sqlx::query("UPDATE users SET list = ?").bind(users).execute(&mut *connection).await?;
     }
     if let Some(first) = change.forgotten {
