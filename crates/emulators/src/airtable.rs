@@ -32,6 +32,7 @@ mod rows;
 mod sample;
 mod seed;
 mod structure;
+mod sync;
 mod unconfirmed;
 mod upsert;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! Request bodies: JSON objects, called JSON, of a bounded size.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
@@ -13,18 +14,32 @@ pub(crate) async fn read(
     body: Body,
     max_bytes: usize,
 ) -> Result<Map<String, Value>, AirtableError> {
-    let bytes = match Limited::new(body, max_bytes).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(AirtableError::body_too_large(max_bytes));
-        }
-        Err(_) => return Err(AirtableError::body_cut_off()),
-    };
+    let bytes = bytes(body, max_bytes).await?;
     parse(headers, &bytes)
 }
 
+/// Reads a body of comma-separated values, called that.
+pub(crate) async fn read_csv(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: usize,
+) -> Result<Bytes, AirtableError> {
+    if !is_called(headers, "text/csv") {
+        return Err(AirtableError::body_not_json());
+    }
+    bytes(body, max_bytes).await
+}
+
+async fn bytes(body: Body, max_bytes: usize) -> Result<Bytes, AirtableError> {
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(AirtableError::body_too_large(max_bytes)),
+        Err(_) => Err(AirtableError::body_cut_off()),
+    }
+}
+
 fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Value>, AirtableError> {
-    if !is_json(headers) {
+    if !is_called(headers, "application/json") {
         return Err(AirtableError::body_not_json());
     }
     match serde_json::from_slice(bytes) {
@@ -34,11 +49,11 @@ fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Value>, Airtab
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_called(headers: &HeaderMap, wanted: &str) -> bool {
     let media_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    essence.eq_ignore_ascii_case(wanted)
 }
 
 #[cfg(test)]

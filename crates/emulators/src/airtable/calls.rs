@@ -36,7 +36,7 @@ use super::render::Rendering;
 use super::routes::{CommentsOp, RecordsOp, Route, WebhooksOp};
 use super::unconfirmed::Unconfirmed;
 use super::webhooks::{Source, Transaction};
-use super::{body, comments, list, meta, oauth, records, structure, webhooks};
+use super::{body, comments, list, meta, oauth, records, structure, sync, webhooks};
 
 /// How long a formula may go through a table. Airtable says 503 when a request "timed out", not when that is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -172,6 +172,11 @@ impl Shared {
                 };
                 self.apart(who, move |caller| caller.webhooks(base, &wanted)).await
             }
+            Route::Sync { base, table, sync } => {
+                let body = body::read_csv(&parts.headers, body, sync::MAX_BYTES).await?;
+                let sheet = sync::Sheet::parse(&body)?;
+                self.apart(who, move |caller| caller.sync(base, &table, &sync, &sheet)).await
+            }
             Route::Records { base, table, op } => {
                 let call = Call::read(op, &query, || read_body(body), (&limits, &self.unconfirmed())).await?;
                 self.apart(who, move |caller| caller.records(base, &table, &call)).await
@@ -292,7 +297,7 @@ impl Caller<'_> {
                 let table = find_table(&locked, table)?;
                 let before = self.before_if_watched(&locked);
                 let answer = wanted.apply(&mut locked, table, actor)?;
-                self.tell_webhooks(before.as_ref(), &locked, actor);
+                self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
                 self.keep(locked, answer)
             }
         }
@@ -312,7 +317,28 @@ impl Caller<'_> {
         let mut locked = write(&base.live);
         let before = self.before_if_watched(&locked);
         let answer = wanted.apply(&mut locked, actor.role)?;
-        self.tell_webhooks(before.as_ref(), &locked, actor);
+        self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
+        self.keep(locked, answer)
+    }
+
+    /// CSV data from a source; only personal access tokens may send it.
+    fn sync(&self, id: BaseId, table: &str, sync: &str, sheet: &sync::Sheet) -> Result<Value, AirtableError> {
+        self.grant.require(Scope::SchemaWrite)?;
+        let base = self.visible(id, Scope::RecordsWrite)?;
+        let actor = self.actor(&base);
+        if actor.role < Role::Create || !self.grant.is_personal() {
+            return Err(AirtableError::not_permitted());
+        }
+        let limits = self.shared.limits();
+        let counted = lock(&self.shared.limiter).sync(id, &limits, self.shared.clock.instant());
+        counted.map_err(|refused| over_limit(refused, &limits))?;
+        let mut locked = write(&base.live);
+        let table = find_table(&locked, table)?;
+        let found = locked.tables[table].syncs.iter().find(|own| own.id == sync);
+        let sync = found.cloned().ok_or_else(AirtableError::not_found_or_not_allowed)?;
+        let before = self.before_if_watched(&locked);
+        let answer = sync::apply(&mut locked, table, &sync, sheet, actor)?;
+        self.tell_webhooks(before.as_ref(), &locked, actor, Source::Sync);
         self.keep(locked, answer)
     }
 
@@ -332,10 +358,9 @@ impl Caller<'_> {
         lock(&self.world.webhooks).watch(base.id).then(|| base.past())
     }
 
-    fn tell_webhooks(&self, before: Option<&Base>, after: &Base, actor: Actor<'_>) {
+    fn tell_webhooks(&self, before: Option<&Base>, after: &Base, actor: Actor<'_>, source: Source) {
         if let Some(before) = before {
-            let pings =
-                lock(&self.world.webhooks).tell(&Transaction { before, after, actor, source: self.source });
+            let pings = lock(&self.world.webhooks).tell(&Transaction { before, after, actor, source });
             for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
                 let shared = Arc::clone(self.shared);
                 let note = move |ping: &webhooks::Ping, result| {

@@ -42,6 +42,8 @@ pub(crate) struct Table {
     pub(crate) fields: Fields,
     pub(crate) views: Vec<View>,
     pub(crate) rows: Rows,
+    /// Sources that CSV data may come from.
+    pub(crate) syncs: Vec<Sync>,
     /// By link field without an inverse: who links to a slot of the linked table.
     pub(crate) backlinks: HashMap<usize, HashMap<u32, Vec<u32>>>,
     /// What formulas of this table see; compiled ones hold positions in it, which are those of `fields`.
@@ -49,6 +51,17 @@ pub(crate) struct Table {
     /// Keys of the metadata that only travel through, such as `dateDependencySettings`.
     pub(crate) extra: Map<String, Value>,
     pub(crate) fields_by_name: HashMap<String, usize>,
+}
+
+/// A source that CSV data comes from, as it is set up in Airtable's own interface.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sync {
+    /// `apiEndpointSyncId`.
+    pub(crate) id: String,
+    /// Position of the field by which records are told apart; not a computed one.
+    pub(crate) key: usize,
+    /// Whether records that the source does not send any more are deleted.
+    pub(crate) deletes_missing: bool,
 }
 
 /// The fields of a table. Clones share them until one side changes them.
@@ -384,6 +397,7 @@ impl Table {
             fields: self.fields.clone(),
             views: self.views.clone(),
             rows: self.rows.past(),
+            syncs: Vec::new(),
             backlinks: HashMap::new(),
             schema: Arc::clone(&self.schema),
             extra: Map::new(),

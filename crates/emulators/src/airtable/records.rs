@@ -47,7 +47,7 @@ pub(crate) struct Actor<'a> {
 
 impl Actor<'_> {
     /// Airtable's record times have no milliseconds.
-    fn stamp(&self) -> Stamp {
+    pub(crate) fn stamp(&self) -> Stamp {
         Stamp { user: self.user, now: self.now.as_second() * 1000 }
     }
 }

@@ -36,6 +36,12 @@ pub(crate) enum Route {
         base: BaseId,
         op: WebhooksOp,
     },
+    /// CSV data from a source.
+    Sync {
+        base: BaseId,
+        table: String,
+        sync: String,
+    },
     /// Airtable has it, the emulator does not: the path as documented, and what it does.
     NotBuilt {
         base: Option<BaseId>,
@@ -104,6 +110,7 @@ impl Route {
             | Self::Structure { base, .. }
             | Self::Records { base, .. }
             | Self::Webhooks { base, .. }
+            | Self::Sync { base, .. }
             | Self::Comments { base, .. } => Some(*base),
             Self::NotBuilt { base, .. } => *base,
         }
@@ -127,6 +134,7 @@ impl Route {
             }
             Self::Comments { .. } => "/v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId}",
             Self::Webhooks { op, .. } => op.label(),
+            Self::Sync { .. } => "/v0/{baseId}/{tableIdOrName}/sync/{apiEndpointSyncId}",
             Self::NotBuilt { .. } => "(not built)",
         }
     }
@@ -178,11 +186,9 @@ fn records(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
         ("PUT", []) => RecordsOp::UpdateMany { replace: true },
         ("DELETE", []) => RecordsOp::DeleteMany,
         ("POST", ["listRecords"]) => RecordsOp::ListByPost,
-        ("POST", ["sync", _]) => {
-            return not_built(
-                base,
-                "POST /v0/{baseId}/{tableIdOrName}/sync/{apiEndpointSyncId} (sync CSV data)",
-            );
+        ("POST", ["sync", sync]) => {
+            let (table, sync) = ((*table).to_owned(), (*sync).to_owned());
+            return Some(Route::Sync { base, table, sync });
         }
         (verb, [record, "comments", rest @ ..]) => {
             let (record, op) = (RecordId::parse(record)?, comments(verb, rest)?);
@@ -363,11 +369,7 @@ mod tests {
 
     #[test]
     fn a_path_of_airtable_that_is_not_built_is_named() {
-        for line in [
-            "POST /v0/APP/REC/Files/uploadAttachment",
-            "POST /v0/APP/T/sync/abc",
-            "DELETE /v0/meta/bases/APP",
-        ] {
+        for line in ["POST /v0/APP/REC/Files/uploadAttachment", "DELETE /v0/meta/bases/APP"] {
             assert!(matches!(route(line), Some(Route::NotBuilt { .. })), "{line}");
         }
     }

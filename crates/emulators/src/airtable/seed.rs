@@ -9,6 +9,7 @@ mod oauth;
 mod options;
 mod records;
 mod settings;
+mod syncs;
 mod tokens;
 mod views;
 

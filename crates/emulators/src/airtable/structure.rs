@@ -262,6 +262,14 @@ fn table_name(base: &Base, body: &Object, own: Option<usize>) -> Result<String, 
     }
 }
 
+/// Adds a field of plain text, as CSV data may; gives its position.
+pub(crate) fn add_text_field(base: &mut Base, table: usize, name: &str) -> Result<usize, AirtableError> {
+    let body =
+        Map::from_iter([("name".to_owned(), json!(name)), ("type".to_owned(), json!("singleLineText"))]);
+    create_field(base, table, &body)?;
+    Ok(base.tables[table].fields.len() - 1)
+}
+
 fn create_field(base: &mut Base, table: usize, body: &Object) -> Result<Value, AirtableError> {
     let name = field_name(&base.tables[table], body, None)?;
     let mut field = options::field(body, &name, description(body)?, &name)?;

@@ -25,6 +25,7 @@ mod shapes;
 mod snapshot;
 mod structure;
 mod support;
+mod sync;
 mod typecast;
 mod upsert;
 mod views;

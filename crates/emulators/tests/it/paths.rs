@@ -99,7 +99,6 @@ async fn a_path_of_airtable_that_is_not_built_is_501_and_named() {
     let record = rec(1001);
     for (method, path, names) in [
         ("POST", format!("/v0/{BASE}/{record}/Files/uploadAttachment"), "upload attachment"),
-        ("POST", format!("/v0/{BASE}/Things/sync/abc"), "sync CSV"),
         ("DELETE", format!("/v0/meta/bases/{BASE}"), "delete base"),
     ] {
         let message = app.call(method, &path, Some(Value::Null)).await.refused(501, "EMULATOR_NOT_BUILT");

@@ -130,7 +130,6 @@ impl Limiter {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for CSV syncs"))]
     /// Counts a CSV sync into a base.
     pub(crate) fn sync(&mut self, base: BaseId, limits: &Limits, now: Instant) -> Result<(), Refused> {
         let Some(limit) = limits.syncs_per_five_minutes else { return Ok(()) };

@@ -13,7 +13,7 @@ use super::{Seed, compile};
 use crate::airtable::access::{Grant, Reach, Role, SCOPES, User};
 use crate::airtable::fields::date;
 use crate::airtable::list::sort::SortKey;
-use crate::airtable::model::{Base, FormulaKind, Kind, ResultFormat, RollupKind, Table};
+use crate::airtable::model::{Base, FormulaKind, Kind, ResultFormat, RollupKind, Sync, Table};
 use crate::airtable::{meta, structure};
 
 impl Base {
@@ -62,6 +62,9 @@ fn table(table: &Table) -> Value {
             options.shift_remove("result");
         }
     }
+    if !table.syncs.is_empty() {
+        seed["syncs"] = table.syncs.iter().map(|own| sync(own, table)).collect();
+    }
     for (index, view) in table.views.iter().enumerate() {
         if let Some(ids) = &view.visible_field_ids {
             seed["views"][index]["visibleFieldIds"] = ids.iter().map(ToString::to_string).collect();
@@ -78,6 +81,11 @@ fn table(table: &Table) -> Value {
         }
     }
     seed
+}
+
+fn sync(sync: &Sync, table: &Table) -> Value {
+    let key = table.fields[sync.key].id.to_string();
+    json!({"id": sync.id, "keyFieldId": key, "deletesMissing": sync.deletes_missing})
 }
 
 impl Seed {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::json::{At, Object};
-use super::{Problems, compile, fields, records, tokens, views};
+use super::{Problems, compile, fields, records, syncs, tokens, views};
 use crate::airtable::access::Users;
 use crate::airtable::dependents::Dependents;
 use crate::airtable::ids::{BaseId, TableId};
@@ -15,7 +15,7 @@ use airtable_formula::{Schema, Timestamp};
 const WORKSPACE: &str = "wspPyAirtableDemo";
 
 /// What a table has. The last one only travels through.
-const TABLE_KEYS: [&str; 9] = [
+const TABLE_KEYS: [&str; 10] = [
     "id",
     "name",
     "description",
@@ -24,6 +24,7 @@ const TABLE_KEYS: [&str; 9] = [
     "views",
     "records",
     "lastNumber",
+    "syncs",
     "dateDependencySettings",
 ];
 
@@ -81,7 +82,8 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
     let ids = fields::Ids::new(&raw);
     let mut names = HashSet::new();
     for (index, raw) in raw.iter().enumerate() {
-        let table = table(raw, index, &ids, problems);
+        let mut table = table(raw, index, &ids, problems);
+        syncs::read(&raw.object, &mut table, problems);
         if !names.insert(table.name.to_lowercase()) {
             problems
                 .add(&raw.object.at("name"), format!("another table is called \"{}\" as well", table.name));
@@ -145,9 +147,10 @@ fn table(raw: &RawTable<'_, '_>, index: usize, ids: &fields::Ids, problems: &mut
         fields: fields.into(),
         views: views::read(object, &raw.fields, problems),
         rows: Default::default(),
+        syncs: Vec::new(),
         backlinks: HashMap::new(),
         schema: Arc::new(Schema::default()),
-        extra: object.rest(&TABLE_KEYS[..8]),
+        extra: object.rest(&TABLE_KEYS[..9]),
         fields_by_name,
     }
 }

@@ -261,7 +261,6 @@ def test_a_body_of_20_mb_is_refused(run: Run) -> None:
 @on_both
 def test_parts_of_the_api_that_are_not_built_say_so(run: Run) -> None:
     for method, path, words in (
-        ("POST", f"/v0/{WAREHOUSE}/{BULK}/sync/abc", "sync CSV"),
         ("DELETE", f"/v0/meta/bases/{WAREHOUSE}", "delete base"),
     ):
         response = run.raw(path, method, path)
