@@ -15,6 +15,7 @@ mod emulator;
 mod errors;
 mod faults;
 mod fields;
+mod files;
 mod ids;
 mod kept;
 mod limits;
@@ -40,6 +41,7 @@ mod write;
 
 pub use config::{Config, LimitOptions, Options, token_file};
 pub use emulator::Emulator;
+pub use files::{FileSettings, PublicUrl, Sources};
 pub use kept::KeptError;
 pub use limits::Limits;
 pub use seed::{Problem, Seed, SeedError, TableSummary};
@@ -68,6 +70,7 @@ impl Emulator {
     pub fn router(&self) -> Router {
         Router::new()
             .nest("/__emulator", admin::router(self.clone()))
+            .merge(files::router())
             .fallback(calls::answer)
             .with_state(self.clone())
             .layer(from_fn(label))

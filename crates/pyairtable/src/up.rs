@@ -155,6 +155,7 @@ async fn start_airtable(config: airtable::Config) -> anyhow::Result<Running> {
     let (emulator, _) = config.emulator().await.with_context(|| {
         format!("cannot start the emulated Airtable (its token is kept in {})", token_file.display())
     })?;
+    emulator.listens_on(listener.local_addr()?);
     let shutdown = Shutdown::manual();
     Running::start(listener, airtable::app(&emulator, shutdown.clone()), shutdown)
 }

@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use service_kit::edge::RouteLabel;
 use tokio::task::JoinError;
 
@@ -23,6 +23,7 @@ use super::emulator::{Emulator, Shared, World, lock, read, write};
 use super::errors::{AirtableError, json_response};
 use super::faults::{self, Before};
 use super::fields::date;
+use super::files::{Trouble, Upload, Urls};
 use super::ids::{BaseId, RecordId};
 use super::kept::Pending;
 use super::limits::{Arrival, Limits, Refused};
@@ -31,7 +32,7 @@ use super::log::RequestLog;
 use super::model::Base;
 use super::oauth::OAuthOp;
 use super::query::Query;
-use super::records::{Actor, Write};
+use super::records::{Actor, Write, Written};
 use super::render::Rendering;
 use super::routes::{CommentsOp, RecordsOp, Route, WebhooksOp};
 use super::unconfirmed::Unconfirmed;
@@ -97,18 +98,26 @@ struct Who {
     source: Source,
     /// The number of the world that knows the token, and the token; `None`: there is none.
     admitted: Option<(u64, Option<HeaderValue>)>,
+    /// For the files in its answer.
+    urls: Urls,
 }
 
 impl Shared {
     /// Carries out a call as a change that a user makes in Airtable's own interface.
     pub(super) async fn edit(self: &Arc<Self>, request: Request, user: u32) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let who = Who { grant: Arc::new(Grant::full(user)), source: Source::Client, admitted: None };
+        let (grant, urls) = (Arc::new(Grant::full(user)), self.urls(&parts));
+        let who = Who { grant, source: Source::Client, admitted: None, urls };
         let answer = match Route::parse(&parts.method, parts.uri.path()) {
             Ok(route) => self.call(route, parts, body, who).await,
             Err(error) => Err(error),
         };
         self.respond(answer)
+    }
+
+    /// URLs of files for the answer to a request.
+    fn urls(&self, parts: &Parts) -> Urls {
+        self.files.urls(parts, self.clock.now(), self.limits().attachment_url_life)
     }
 
     fn respond(&self, answer: Answered) -> Response<Body> {
@@ -181,6 +190,14 @@ impl Shared {
                 let call = Call::read(op, &query, || read_body(body), (&limits, &self.unconfirmed())).await?;
                 self.apart(who, move |caller| caller.records(base, &table, &call)).await
             }
+            Route::Upload { base, record, field } => {
+                let body = read_body(body).await?;
+                self.apart(who, move |caller| {
+                    let upload = Upload::read(record, field, &body, limits.max_upload_bytes)?;
+                    caller.upload(base, &upload)
+                })
+                .await
+            }
         }
     }
 
@@ -200,7 +217,8 @@ impl Shared {
         };
         lock(&self.limiter).arrive(arrival, &limits).map_err(|refused| over_limit(refused, &limits))?;
         let credential = parts.headers.get(header::AUTHORIZATION).cloned();
-        Ok(Who { grant, source: Source::PublicApi, admitted: Some((world.number, credential)) })
+        let admitted = Some((world.number, credential));
+        Ok(Who { grant, source: Source::PublicApi, admitted, urls: self.urls(parts) })
     }
 
     fn authenticate(&self, world: &World, headers: &HeaderMap) -> Result<Arc<Grant>, AirtableError> {
@@ -227,8 +245,14 @@ impl Shared {
                 }
                 _ => who.grant,
             };
-            work(&Caller { shared: &shared, world: &world, grant: &grant, source: who.source })
-                .map(Into::into)
+            work(&Caller {
+                shared: &shared,
+                world: &world,
+                grant: &grant,
+                source: who.source,
+                urls: &who.urls,
+            })
+            .map(Into::into)
         };
         match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
             Ok(answer) => answer,
@@ -244,6 +268,7 @@ struct Caller<'c> {
     world: &'c World,
     grant: &'c Grant,
     source: Source,
+    urls: &'c Urls,
 }
 
 impl Caller<'_> {
@@ -264,13 +289,13 @@ impl Caller<'_> {
     }
 
     /// Locks the base, and waits for that.
-    fn records(&self, base: BaseId, table: &str, call: &Call) -> Result<Value, AirtableError> {
+    fn records(&self, id: BaseId, table: &str, call: &Call) -> Result<Value, AirtableError> {
         match call {
             Call::Read(wanted) => {
-                let base = self.visible(base, Scope::RecordsRead)?;
+                let base = self.visible(id, Scope::RecordsRead)?;
                 let base = read(&base.live);
                 let table = find_table(&base, table)?;
-                let eval = Eval::new(&base, &self.world.users, self.shared.clock.now());
+                let eval = Eval::new(&base, &self.world.users, self.shared.clock.now()).with_urls(self.urls);
                 match wanted {
                     Read::List(params) => {
                         let limits = self.shared.limits();
@@ -281,8 +306,8 @@ impl Caller<'_> {
                         };
                         list::page(&eval, table, params, &self.world.listings, times)
                     }
-                    Read::Get(id, rendering) => {
-                        let found = records::get(&eval, table, *id, rendering);
+                    Read::Get(record, rendering) => {
+                        let found = records::get(&eval, table, *record, rendering);
                         found.ok_or_else(|| match self.shared.unconfirmed().unknown_record_status {
                             404 => AirtableError::record_not_found(),
                             _ => AirtableError::not_found_or_not_allowed(),
@@ -291,15 +316,38 @@ impl Caller<'_> {
                 }
             }
             Call::Write(wanted) => {
-                let base = self.visible(base, Scope::RecordsWrite)?;
+                let base = self.visible(id, Scope::RecordsWrite)?;
                 let actor = self.actor(&base);
                 let mut locked = write(&base.live);
                 let table = find_table(&locked, table)?;
                 let before = self.before_if_watched(&locked);
-                let answer = wanted.apply(&mut locked, table, actor)?;
+                let Written { mut answer, attached } = wanted.apply(&mut locked, table, actor)?;
                 self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
-                self.keep(locked, answer)
+                let kept = self.keep(locked, Value::Null);
+                let troubles = self.shared.ingest(id, attached);
+                if !troubles.is_empty() {
+                    let reasons: Vec<_> = troubles.into_iter().map(Trouble::reason).collect();
+                    answer["details"] = json!({"message": "partialSuccess", "reasons": reasons});
+                }
+                kept.map(|_| answer)
             }
+        }
+    }
+
+    /// As [`Self::records`], for a file that is uploaded into a cell.
+    fn upload(&self, base: BaseId, upload: &Upload) -> Result<Value, AirtableError> {
+        let base = self.visible(base, Scope::RecordsWrite)?;
+        let actor = self.actor(&base);
+        let mut locked = write(&base.live);
+        let before = self.before_if_watched(&locked);
+        let (answer, file) = upload.apply(&mut locked, &self.shared.files, actor)?;
+        self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
+        // Handed over before the record that holds it.
+        let file = self.shared.files.keep(&file, self.shared.keeper.as_ref());
+        let kept = self.keep(locked, answer);
+        match file.is_none_or(Pending::wait) {
+            true => kept,
+            false => Err(AirtableError::server_error()),
         }
     }
 
@@ -350,7 +398,12 @@ impl Caller<'_> {
         let base = read(&base.live);
         let now = self.shared.clock.now().as_millisecond();
         let most = self.shared.limits().max_webhooks_per_base;
-        lock(&self.world.webhooks).answer(wanted, &base, |scope| self.grant.has(scope), most, now)
+        let mut answer =
+            lock(&self.world.webhooks).answer(wanted, &base, |scope| self.grant.has(scope), most, now)?;
+        if matches!(wanted, webhooks::Wanted::Payloads { .. }) {
+            self.urls.complete_all(&mut answer);
+        }
+        Ok(answer)
     }
 
     /// The base as it is (unchanged records are shared), if a webhook has to be told what a write changes.
@@ -411,6 +464,7 @@ impl Caller<'_> {
     fn keep(&self, mut locked: RwLockWriteGuard<'_, Base>, answer: Value) -> Result<Value, AirtableError> {
         let pending = self.world.bases.keep(&mut locked, self.shared.keeper.as_ref());
         drop(locked); // others go on while the file is written
+        self.shared.files.forget_gone(self.shared.keeper.as_ref());
         match pending.is_none_or(Pending::wait) {
             true => Ok(answer),
             false => Err(AirtableError::server_error()),
@@ -444,6 +498,7 @@ impl Caller<'_> {
             user: self.grant.user,
             role: self.role(base),
             now: self.shared.clock.now(),
+            urls: self.urls,
         }
     }
 }

@@ -4,6 +4,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::fields::attachment::Attachment;
+
 /// What a cell holds. Which variants a field's cells may have is decided by [`super::fields`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Cell {
@@ -25,7 +27,8 @@ pub(crate) enum Cell {
     /// Position in the list of users.
     User(u32),
     Users(Box<[u32]>),
-    /// Attachments, barcodes and what else only travels through.
+    Attachments(Box<[Attachment]>),
+    /// Barcodes and what else only travels through. Attachments in old files.
     Json(Box<Value>),
 }
 

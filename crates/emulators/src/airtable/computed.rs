@@ -7,7 +7,8 @@ use airtable_formula::{Context, Date, ErrorKind, Row, Timestamp, Value};
 
 use super::access::{User, Users};
 use super::cell::Cell;
-use super::fields::{attachment, barcode, date};
+use super::fields::{barcode, date};
+use super::files::Urls;
 use super::model::{Base, ButtonKind, Field, Kind, Table};
 use super::rows::Record;
 
@@ -18,6 +19,8 @@ const MAX_REMEMBERED: usize = 10_000;
 pub(crate) struct Eval<'a> {
     pub(crate) base: &'a Base,
     pub(crate) users: &'a Users,
+    /// For the files of attachments; `None`: they are shown without.
+    pub(crate) urls: Option<&'a Urls>,
     context: Context,
     /// Formulas refer to formulas; without remembering, n of them in a row would be evaluated 2^n times.
     remembered: RefCell<HashMap<(usize, u32, usize), Value<'static>>>,
@@ -25,7 +28,12 @@ pub(crate) struct Eval<'a> {
 
 impl<'a> Eval<'a> {
     pub(crate) fn new(base: &'a Base, users: &'a Users, now: Timestamp) -> Self {
-        Self { base, users, context: Context::new(now), remembered: RefCell::default() }
+        Self { base, users, urls: None, context: Context::new(now), remembered: RefCell::default() }
+    }
+
+    /// The same, whose attachments have URLs.
+    pub(crate) fn with_urls(self, urls: &'a Urls) -> Self {
+        Self { urls: Some(urls), ..self }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -94,10 +102,10 @@ impl<'a> Eval<'a> {
             Cell::Users(list) => {
                 Value::Array(list.iter().map(|&index| user(self.users.get(index))).collect())
             }
+            Cell::Attachments(list) => {
+                Value::Array(list.iter().map(|attachment| attachment.text(self.urls).into()).collect())
+            }
             Cell::Json(value) => match &field.kind {
-                Kind::Attachments => Value::Array(
-                    attachment::attachments(cell).iter().map(|one| attachment::text(one).into()).collect(),
-                ),
                 Kind::Barcode => Value::from(barcode::text(value)),
                 _ => from_json(value),
             },

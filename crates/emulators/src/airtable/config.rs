@@ -12,6 +12,7 @@ use service_kit::private_file;
 use service_kit::telemetry::LogSettings;
 
 use super::emulator::Emulator;
+use super::files::{FileSettings, PublicUrl, Sources};
 use super::limits::Limits;
 use super::seed::Seed;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// `--webhook-pings`
     pub webhook_pings: bool,
+    /// `--attachment-sources`, `--attachment-memory` and `--public-url`, else the settings of those names.
+    pub files: FileSettings,
     /// `--seed`, else the sample; its limits are already those that were asked for.
     pub seed: Seed,
     /// Those of the command line.
@@ -53,6 +56,17 @@ pub struct Options {
     /// Ping webhooks whose URL leads to this machine
     #[arg(long, global = true)]
     pub webhook_pings: bool,
+    /// Fetch files of attachments that are written by their URLs: none, or loopback for servers of this machine
+    /// [default: AIRTABLE_EMULATOR_ATTACHMENT_SOURCES, else the seed's attachmentSources, else none]
+    #[arg(long, global = true, value_name = "SOURCES")]
+    pub attachment_sources: Option<Sources>,
+    /// Memory that files of attachments may take, in bytes [default: AIRTABLE_EMULATOR_ATTACHMENT_MEMORY, else 512 MiB]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub attachment_memory: Option<u64>,
+    /// Where clients read files of attachments, without a path [default: AIRTABLE_EMULATOR_PUBLIC_URL, else where their
+    /// requests were sent]
+    #[arg(long, global = true, value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
     #[command(flatten)]
     pub limits: LimitOptions,
 }
@@ -100,6 +114,9 @@ impl Config {
         let data_dir = settings.optional("DATA_DIR");
         let data = settings.optional("AIRTABLE_EMULATOR_DATA");
         let token = settings.optional_secret("AIRTABLE_EMULATOR_TOKEN");
+        let sources = settings.optional("AIRTABLE_EMULATOR_ATTACHMENT_SOURCES");
+        let memory = settings.optional("AIRTABLE_EMULATOR_ATTACHMENT_MEMORY");
+        let public_url = settings.optional("AIRTABLE_EMULATOR_PUBLIC_URL");
         let logs = LogSettings::read(settings);
         let seed = match &options.seed {
             None => Some(Seed::sample()),
@@ -111,6 +128,11 @@ impl Config {
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
             data: options.data.clone().or(data),
             webhook_pings: options.webhook_pings,
+            files: FileSettings {
+                sources: options.attachment_sources.or(sources).unwrap_or(seed.attachment_sources),
+                max_bytes: options.attachment_memory.or(memory).unwrap_or(FileSettings::default().max_bytes),
+                public_url: options.public_url.clone().or(public_url),
+            },
             token,
             seed: seed.with_limits(limits),
             limits: options.limits,
@@ -139,6 +161,7 @@ impl Config {
             None => Emulator::new(seed),
         };
         emulator.ping_webhooks(self.webhook_pings);
+        emulator.set_files(self.files);
         Ok((emulator, token))
     }
 }
@@ -202,6 +225,9 @@ mod tests {
             "AIRTABLE_EMULATOR_LISTEN",
             "AIRTABLE_EMULATOR_TOKEN",
             "AIRTABLE_EMULATOR_DATA",
+            "AIRTABLE_EMULATOR_ATTACHMENT_SOURCES",
+            "AIRTABLE_EMULATOR_ATTACHMENT_MEMORY",
+            "AIRTABLE_EMULATOR_PUBLIC_URL",
             "DATA_DIR",
             "LOG_LEVEL",
             "LOG_FORMAT",
@@ -232,6 +258,7 @@ mod tests {
             data_dir: dir.path().to_owned(),
             data: None,
             webhook_pings: false,
+            files: FileSettings::default(),
             token: None,
             limits: LimitOptions::default(),
             seed: Seed::empty(),

@@ -1,6 +1,8 @@
 //! The emulator as a whole: its state, and what its owner may do with it. The way of a request through it is in
 //! [`super::calls`].
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -9,6 +11,7 @@ use super::access::{Tokens, Users};
 use super::bases::{Bases, Kept};
 use super::clock::Clock;
 use super::faults::InForce;
+use super::files::{FileSettings, Files, Sources};
 use super::ids::BaseId;
 use super::kept::{Keeper, KeptError, Opened, Pending};
 use super::limits::{Counters, Limiter, Limits};
@@ -34,6 +37,7 @@ pub(super) struct Shared {
     pub(super) faults: Mutex<InForce>,
     pub(super) limiter: Mutex<Limiter>,
     pub(super) log: Arc<Mutex<RequestLog>>,
+    pub(super) files: Files,
     /// Whether webhooks of this machine are pinged.
     pub(super) pings: AtomicBool,
     /// Where changes are kept; `None`: in memory only.
@@ -106,6 +110,8 @@ impl Emulator {
         let (keeper, opened) = kept.unzip();
         let opened = opened.unwrap_or_default();
         oauth::restore(&mut seed.oauth, &opened.documents, &seed.users);
+        let files = Files::new(&opened.documents, keeper.as_ref());
+        files.hand_out(&mut seed.bases, &std::mem::take(&mut seed.files), keeper.as_ref());
         let shared = Shared {
             limits: Mutex::new(seed.limits),
             unconfirmed: Mutex::new(seed.unconfirmed),
@@ -114,6 +120,7 @@ impl Emulator {
             faults: Mutex::default(),
             limiter: Mutex::default(),
             log: Arc::default(),
+            files,
             pings: AtomicBool::new(false),
             keeper,
         };
@@ -149,6 +156,16 @@ impl Emulator {
         self.shared.pings.store(wanted, Ordering::Relaxed);
     }
 
+    /// Settles where attachments' files come from and how they are read.
+    pub fn set_files(&self, settings: FileSettings) {
+        self.shared.files.set(settings);
+    }
+
+    /// Says where the emulator listens: for the URLs of files in answers to requests that name Airtable's hosts, or none.
+    pub fn listens_on(&self, address: SocketAddr) {
+        self.shared.files.set_address(address);
+    }
+
     /// All that there is, at one moment, as a seed: [`Seed::write_json`] writes it down. Records are shared, not copied.
     pub fn snapshot(&self) -> Seed {
         let world = self.shared.world();
@@ -162,6 +179,8 @@ impl Emulator {
             limits: self.shared.limits(),
             unconfirmed: self.shared.unconfirmed(),
             oauth: lock(&world.oauth).clone(),
+            files: BTreeMap::new(), // they are in the cells
+            attachment_sources: Sources::None,
         }
     }
 
@@ -176,6 +195,9 @@ impl Emulator {
         *lock(&self.shared.unconfirmed) = seed.unconfirmed;
         lock(&self.shared.limiter).reset();
         let pending = self.shared.keeper.as_ref().map(|keeper| keeper.replace_all(&seed));
+        let contents = std::mem::take(&mut seed.files);
+        self.shared.files.hand_out(&mut seed.bases, &contents, None);
+        self.shared.files.keep_key(self.shared.keeper.as_ref());
         if pending.is_some() {
             let tables = seed.bases.iter_mut().flat_map(|base| &mut base.tables);
             tables.for_each(|table| table.rows.note_changes());
@@ -197,6 +219,7 @@ impl Emulator {
         pending.extend(lock(&world.oauth).begin_reset(&world.users, keeper));
         world.listings.reset();
         lock(&world.webhooks).reset();
+        self.shared.files.forget_gone(self.shared.keeper.as_ref());
         pending
     }
 

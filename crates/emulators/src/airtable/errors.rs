@@ -231,6 +231,15 @@ impl AirtableError {
         Self::unprocessable("INVALID_ATTACHMENT_OBJECT", message)
     }
 
+    /// Files would take more memory than they may. Nothing that Airtable says: it has room.
+    pub(crate) fn no_room_for_files(max_bytes: u64) -> Self {
+        let message = format!(
+            "The Airtable emulator keeps at most {max_bytes} bytes of attachments; \
+             start it with a larger --attachment-memory, or delete some"
+        );
+        Self::object(StatusCode::INSUFFICIENT_STORAGE, "EMULATOR_OUT_OF_SPACE", message)
+    }
+
     /// `tail` says what is wrong, in Airtable's words.
     pub(crate) fn bad_formula(tail: &str) -> Self {
         let message = format!("The formula for filtering records is invalid: {tail}");

@@ -16,6 +16,7 @@ use tracing::error;
 
 use self::file::File;
 use super::access::Users;
+use super::ids::AttachmentId;
 use super::model::Base;
 use super::rows::Rows;
 use super::seed::Seed;
@@ -67,7 +68,6 @@ pub(super) struct Change {
 #[derive(Debug, Default)]
 pub(super) struct Opened {
     pub(super) documents: BTreeMap<String, String>,
-    #[expect(dead_code, reason = "used by what is kept beside bases")]
     pub(super) files: BTreeMap<String, Bytes>,
 }
 
@@ -88,6 +88,10 @@ impl Keeper {
             Some((bases, users)) => {
                 opened = file.beside().await?;
                 seed.bases = bases;
+                seed.files = std::mem::take(&mut opened.files)
+                    .into_iter()
+                    .filter_map(|(id, content)| Some((AttachmentId::parse(&id)?, content)))
+                    .collect();
                 let known = users.0.len();
                 seed.take_users(users);
                 if seed.users.0.len() > known {
@@ -102,6 +106,7 @@ impl Keeper {
             None => {
                 let mut change = Change::default();
                 seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
+                change.add_files(&seed);
                 file.fill(&seed.users, &change).await?;
             }
         }
@@ -131,6 +136,7 @@ impl Keeper {
         let mut change = Change { emptied: true, users, ..Change::default() };
         seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
         change.documents.push((SETTINGS.to_owned(), Some(seed.settings())));
+        change.add_files(seed);
         self.hand_over(change)
     }
 
@@ -144,7 +150,6 @@ impl Keeper {
         self.hand_over(Change { documents: vec![(key.to_owned(), text)], ..Change::default() })
     }
 
-    #[expect(dead_code, reason = "used by what is kept beside bases")]
     /// Keeps the bytes of an attachment, or them no more.
     pub(super) fn put_file(&self, id: &str, content: Option<Bytes>) -> Pending {
         self.hand_over(Change { files: vec![(id.to_owned(), content)], ..Change::default() })
@@ -221,6 +226,12 @@ impl Change {
                 self.add_record(Place { base: position, table: index, slot }, &table.rows);
             }
         }
+    }
+
+    /// Those that are not in the cells of the seed; see [`Seed::files`].
+    fn add_files(&mut self, seed: &Seed) {
+        let files = seed.files.iter().map(|(id, content)| (id.to_string(), Some(content.clone())));
+        self.files.extend(files);
     }
 
     fn add_record(&mut self, place: Place, rows: &Rows) {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::access::{Role, Users};
 use super::computed::Eval;
 use super::errors::AirtableError;
+use super::files::{Attached, Urls};
 use super::ids::RecordId;
 use super::links::Stamp;
 use super::model::Base;
@@ -37,12 +38,22 @@ enum What {
 }
 
 /// Whose request it is, and when it is answered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Actor<'a> {
     pub(crate) users: &'a Users,
     pub(crate) user: u32,
     pub(crate) role: Role,
     pub(crate) now: Timestamp,
+    /// For the files in the answer.
+    pub(crate) urls: &'a Urls,
+}
+
+/// What a write has come to.
+pub(crate) struct Written {
+    /// The body of the answer.
+    pub(crate) answer: Value,
+    /// Attachments that have come by their URLs, whose files may now be fetched.
+    pub(crate) attached: Vec<Attached>,
 }
 
 impl Actor<'_> {
@@ -119,13 +130,13 @@ impl Write {
         }
     }
 
-    /// Does it, or refuses and changes nothing; gives the answer's body.
+    /// Does it, or refuses and changes nothing.
     pub(crate) fn apply(
         &self,
         base: &mut Base,
         table: usize,
         actor: Actor<'_>,
-    ) -> Result<Value, AirtableError> {
+    ) -> Result<Written, AirtableError> {
         if actor.role < Role::Edit {
             return Err(match self.what {
                 What::CreateOne(_) | What::CreateMany(_) => {
@@ -137,8 +148,9 @@ impl Write {
         let mut planner = Planner::new(base, actor, self.typecast);
         let planned = self.plan(base, table, &mut planner)?;
         let changes = planner.into_changes();
+        let attached = changes.attached();
         commit(base, changes, actor.stamp());
-        Ok(self.answer(base, table, planned, actor))
+        Ok(Written { answer: self.answer(base, table, planned, actor), attached })
     }
 
     fn plan(&self, base: &Base, table: usize, planner: &mut Planner<'_>) -> Result<Planned, AirtableError> {
@@ -200,7 +212,7 @@ impl Write {
     }
 
     fn answer(&self, base: &Base, table: usize, planned: Planned, actor: Actor<'_>) -> Value {
-        let eval = Eval::new(base, actor.users, actor.now);
+        let eval = Eval::new(base, actor.users, actor.now).with_urls(actor.urls);
         let rendering = Rendering { by_field_id: self.by_field_id, ..Rendering::default() };
         let record = |slot: u32| render::record(&eval, table, slot, &rendering).unwrap_or_default();
         let id = |slot: u32| base.tables[table].rows.get(slot).map(|record| record.id.to_string());

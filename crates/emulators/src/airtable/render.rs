@@ -167,6 +167,10 @@ pub(crate) fn payload_cell(
             let found = choices.and_then(Value::as_array).and_then(|all| all.iter().find(named));
             found.unwrap_or(name).clone()
         }
+        // Their URLs are made when the payload is read: it may be days old by then.
+        (Kind::Attachments, Cell::Attachments(list)) => {
+            list.iter().map(|attachment| attachment.json(None)).collect()
+        }
         (Kind::Collaborator | Kind::CreatedBy | Kind::LastModifiedBy, _) => {
             with_level(cell(eval, table, slot, record, index)?)
         }
@@ -208,6 +212,7 @@ fn stored(eval: &Eval<'_>, field: &Field, cell: &Cell) -> Option<Value> {
         Cell::Users(list) => {
             list.iter().filter_map(|&index| eval.users.get(index)).map(people::json).collect()
         }
+        Cell::Attachments(list) => list.iter().map(|attachment| attachment.json(eval.urls)).collect(),
         Cell::Json(value) => (**value).clone(),
     })
 }
@@ -293,7 +298,8 @@ fn string(
         },
         Kind::Checkbox => (!record.cell(index).is_empty()).then(|| "checked".to_owned()),
         Kind::Attachments => {
-            let files = attachment::attachments(record.cell(index)).iter().map(attachment::text);
+            let files = attachment::attachments(record.cell(index)).iter();
+            let files = files.map(|attachment| attachment.text(eval.urls));
             some_text(files.collect::<Vec<_>>().join(", "))
         }
         Kind::Barcode => match record.cell(index) {

@@ -32,6 +32,12 @@ pub(crate) enum Route {
         record: RecordId,
         op: CommentsOp,
     },
+    /// Of a file into a cell of whichever table has the record. `field`: its id or name.
+    Upload {
+        base: BaseId,
+        record: RecordId,
+        field: String,
+    },
     Webhooks {
         base: BaseId,
         op: WebhooksOp,
@@ -109,6 +115,7 @@ impl Route {
             Self::BaseSchema { base }
             | Self::Structure { base, .. }
             | Self::Records { base, .. }
+            | Self::Upload { base, .. }
             | Self::Webhooks { base, .. }
             | Self::Sync { base, .. }
             | Self::Comments { base, .. } => Some(*base),
@@ -133,6 +140,7 @@ impl Route {
                 "/v0/{baseId}/{tableIdOrName}/{recordId}/comments"
             }
             Self::Comments { .. } => "/v0/{baseId}/{tableIdOrName}/{recordId}/comments/{commentId}",
+            Self::Upload { .. } => "/v0/{baseId}/{recordId}/{attachmentFieldIdOrName}/uploadAttachment",
             Self::Webhooks { op, .. } => op.label(),
             Self::Sync { .. } => "/v0/{baseId}/{tableIdOrName}/sync/{apiEndpointSyncId}",
             Self::NotBuilt { .. } => "(not built)",
@@ -169,14 +177,10 @@ fn not_built(base: BaseId, what: &'static str) -> Option<Route> {
 }
 
 fn records(verb: &str, base: BaseId, rest: &[&str]) -> Option<Route> {
-    if let ["POST", "uploadAttachment"] = [verb, rest.last()?]
-        && let [record, _field, _] = rest
-        && RecordId::parse(record).is_some()
+    if let ("POST", [record, field, "uploadAttachment"]) = (verb, rest)
+        && let Some(record) = RecordId::parse(record)
     {
-        return not_built(
-            base,
-            "POST /v0/{baseId}/{recordId}/{fieldIdOrName}/uploadAttachment (upload attachment)",
-        );
+        return Some(Route::Upload { base, record, field: (*field).to_owned() });
     }
     let [table, rest @ ..] = rest else { return None };
     let op = match (verb, rest) {
@@ -341,6 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_names_a_record_and_a_field_and_no_table() {
+        let (base, record) = (BaseId::parse(BASE).unwrap(), RecordId::parse(RECORD).unwrap());
+        let upload = Some(Route::Upload { base, record, field: "A/B c".to_owned() });
+        assert_eq!(route("POST /v0/APP/REC/A%2FB%20c/uploadAttachment"), upload);
+        for line in [
+            "GET /v0/APP/REC/F/uploadAttachment",
+            "POST /v0/APP/T/F/uploadAttachment",
+            "POST /v0/APP/REC/uploadAttachment",
+        ] {
+            assert_eq!(route(line), None, "{line}");
+        }
+    }
+
+    #[test]
     fn a_path_that_airtable_does_not_have_is_not_found() {
         for line in [
             "GET /v0/",
@@ -369,8 +387,6 @@ mod tests {
 
     #[test]
     fn a_path_of_airtable_that_is_not_built_is_named() {
-        for line in ["POST /v0/APP/REC/Files/uploadAttachment", "DELETE /v0/meta/bases/APP"] {
-            assert!(matches!(route(line), Some(Route::NotBuilt { .. })), "{line}");
-        }
+        assert!(matches!(route("DELETE /v0/meta/bases/APP"), Some(Route::NotBuilt { .. })));
     }
 }

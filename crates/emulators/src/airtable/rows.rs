@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::comments::Comment;
+use super::fields::attachment::{self, Attachment};
 use super::ids::RecordId;
 
 /// No user: a record whose author the seed does not tell.
@@ -268,6 +269,26 @@ impl Rows {
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Record> {
         self.note(slot);
         self.slot_mut(slot)?.as_mut().map(Arc::make_mut)
+    }
+
+    /// The attachments of all records.
+    pub(crate) fn attachments(&self) -> impl Iterator<Item = &Attachment> {
+        let records = self.chunks.iter().flat_map(|chunk| chunk.iter()).filter_map(Option::as_deref);
+        records.flat_map(|record| record.cells().flat_map(|(_, cell)| attachment::attachments(cell)))
+    }
+
+    /// Changes the cells of some fields in memory only: no file of bases has to know.
+    pub(crate) fn complete(&mut self, fields: &[usize], mut change: impl FnMut(&mut Cell)) {
+        let wanted = |(field, _): &(u16, Cell)| fields.contains(&usize::from(*field));
+        for slot in 0..self.next_slot() {
+            if self.get(slot).is_none_or(|record| !record.cells.iter().any(wanted)) {
+                continue;
+            }
+            if let Some(record) = self.slot_mut(slot).and_then(Option::as_mut) {
+                let cells = Arc::make_mut(record).cells.iter_mut();
+                cells.filter(|cell| wanted(cell)).for_each(|(_, cell)| change(cell));
+            }
+        }
     }
 
     pub(crate) fn find(&self, id: RecordId) -> Option<u32> {

@@ -3,6 +3,7 @@
 mod compile;
 mod export;
 mod fields;
+mod files;
 mod json;
 mod metadata;
 mod oauth;
@@ -13,21 +14,35 @@ mod syncs;
 mod tokens;
 mod views;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use airtable_formula::Timestamp;
+use bytes::Bytes;
 
+use self::files::SeededFiles;
 use self::json::Node;
 use super::access::{Grant, Tokens, User, Users};
-use super::ids::UserId;
+use super::files::Sources;
+use super::ids::{AttachmentId, UserId};
 use super::limits::Limits;
 use super::model::Base;
 use super::oauth::{Known, OAuth};
 use super::unconfirmed::Unconfirmed;
 
 /// What a seed has.
-const KEYS: [&str; 7] = ["bases", "users", "tokens", "limits", "unconfirmed", "oauthClients", "oauthGrants"];
+const KEYS: [&str; 9] = [
+    "bases",
+    "users",
+    "tokens",
+    "limits",
+    "unconfirmed",
+    "oauthClients",
+    "oauthGrants",
+    "files",
+    "attachmentSources",
+];
 
 /// How many problems are told one by one.
 const MAX_PROBLEMS: usize = 200;
@@ -41,6 +56,9 @@ pub struct Seed {
     pub(crate) limits: Limits,
     pub(crate) unconfirmed: Unconfirmed,
     pub(crate) oauth: OAuth,
+    /// Of attachments in the cells that do not hold theirs yet.
+    pub(crate) files: BTreeMap<AttachmentId, Bytes>,
+    pub(crate) attachment_sources: Sources,
 }
 
 /// A table of a seed, for telling people what there is.
@@ -112,6 +130,8 @@ impl Seed {
             limits: Limits::default(),
             unconfirmed: Unconfirmed::default(),
             oauth: OAuth::default(),
+            files: BTreeMap::new(),
+            attachment_sources: Sources::None,
         }
     }
 
@@ -185,10 +205,13 @@ fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
     root.only(&KEYS, problems);
     let mut users = tokens::users(&root, problems);
     let now = Timestamp::now();
-    let bases = metadata::bases(&root, &mut users, now, problems);
+    let mut files = SeededFiles::read(&root, problems);
+    let bases = metadata::bases(&root, &mut users, &mut files, now, problems);
+    let files = files.finish(problems);
     let Settings { tokens, limits, unconfirmed, oauth } =
         Settings::read(&root, &users, &bases, now, problems);
-    Some(Seed { bases, users, tokens, limits, unconfirmed, oauth })
+    let attachment_sources = settings::attachment_sources(&root, problems);
+    Some(Seed { bases, users, tokens, limits, unconfirmed, oauth, files, attachment_sources })
 }
 
 /// What of a seed is neither people nor bases.

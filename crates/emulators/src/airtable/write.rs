@@ -12,7 +12,8 @@ use super::access::{Role, Users};
 use super::cell::Cell;
 use super::computed::Eval;
 use super::errors::AirtableError;
-use super::fields::{self, Fault, Resolver, Target};
+use super::fields::{self, Fault, Resolver, Target, attachment};
+use super::files::Attached;
 use super::ids::{ChoiceId, RecordId};
 use super::links::{self, Stamp};
 use super::model::{Base, Choice, Kind};
@@ -43,6 +44,25 @@ pub(crate) struct Changes {
     creates: Vec<NewRecord>,
     updates: Vec<(usize, u32, Cells)>,
     deletes: Vec<(usize, u32)>,
+}
+
+impl Changes {
+    /// Attachments that come by their URLs.
+    pub(crate) fn attached(&self) -> Vec<Attached> {
+        let creates = self.creates.iter().map(|new| (new.table, new.slot, &new.cells));
+        let updates = self.updates.iter().map(|(table, slot, cells)| (*table, *slot, cells));
+        let mut attached = Vec::new();
+        for (table, slot, cells) in creates.chain(updates) {
+            for (field, cell) in cells {
+                let new = attachment::attachments(cell).iter().filter(|attachment| attachment.is_new());
+                attached.extend(new.filter_map(|attachment| {
+                    let (name, url) = (attachment.name().to_owned(), attachment.source()?.to_owned());
+                    Some(Attached { table, slot, field: *field, id: attachment.id, name, url })
+                }));
+            }
+        }
+        attached
+    }
 }
 
 /// A record to be created, whose slot is already known: the base stays locked until it is.

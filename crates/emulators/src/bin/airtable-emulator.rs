@@ -67,6 +67,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .emulator()
         .await
         .with_context(|| format!("cannot start (the token is kept in {})", token_file.display()))?;
+    emulator.listens_on(address);
     let (records, base) = (emulator.record_count(), emulator.bases().next().map(|(id, _)| id));
     match format {
         LogFormat::Text => {

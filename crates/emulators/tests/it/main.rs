@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod access;
+mod attachments;
 mod comments;
 mod errors;
 mod faults;

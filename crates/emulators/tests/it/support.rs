@@ -25,6 +25,7 @@ pub(crate) fn rec(number: usize) -> String {
 pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     shutdown: Shutdown,
+    emulator: Option<Emulator>,
 }
 
 /// What came back.
@@ -54,7 +55,7 @@ impl TestApp {
         let shutdown = Shutdown::manual();
         let router = app(&emulator, shutdown.clone());
         tokio::spawn(serve(listener, router, Limits::default(), shutdown.clone()));
-        Self { address, shutdown }
+        Self { address, shutdown, emulator: Some(emulator) }
     }
 
     pub(crate) const OPERATOR: &str = "patOperator.secret";
@@ -67,7 +68,12 @@ impl TestApp {
 
     /// A client of an emulator that runs elsewhere.
     pub(crate) fn at(address: SocketAddr) -> Self {
-        Self { address, shutdown: Shutdown::manual() }
+        Self { address, shutdown: Shutdown::manual(), emulator: None }
+    }
+
+    /// To be turned; of one that runs in this process.
+    pub(crate) fn emulator(&self) -> &Emulator {
+        self.emulator.as_ref().expect("it runs elsewhere")
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {

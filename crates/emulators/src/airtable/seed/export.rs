@@ -5,13 +5,19 @@
 
 mod records;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Seed, compile};
 use crate::airtable::access::{Grant, Reach, Role, SCOPES, User};
 use crate::airtable::fields::date;
+use crate::airtable::files::Sources;
+use crate::airtable::ids::AttachmentId;
 use crate::airtable::list::sort::SortKey;
 use crate::airtable::model::{Base, FormulaKind, Kind, ResultFormat, RollupKind, Sync, Table};
 use crate::airtable::{meta, structure};
@@ -109,7 +115,23 @@ impl Seed {
             out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
             self.base(base, out)?;
         }
-        out.write_all(b"]}\n")
+        out.write_all(b"]")?;
+        let mut files = BTreeMap::new();
+        let tables = self.bases.iter().flat_map(|base| &base.tables);
+        for attachment in tables.flat_map(|table| table.rows.attachments()) {
+            let own = attachment.file().map(|file| &file.content).or_else(|| self.files.get(&attachment.id));
+            if let Some(content) = own.filter(|_| attachment.source().is_none()) {
+                files.insert(attachment.id, (attachment.content_type(), content));
+            }
+        }
+        if self.attachment_sources == Sources::Loopback {
+            out.write_all(b",\n\"attachmentSources\":\"loopback\"")?;
+        }
+        if !files.is_empty() {
+            let entry = |(id, (content_type, content)): (AttachmentId, (_, &Bytes))| json!({"attachment": id, "type": content_type, "content": STANDARD.encode(content)});
+            list(out, "files", files.into_iter().map(entry))?;
+        }
+        out.write_all(b"}\n")
     }
 
     /// What is no part of bases, as a seed has it: tokens, integrations and limits.

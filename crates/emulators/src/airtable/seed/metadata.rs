@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::files::SeededFiles;
 use super::json::{At, Object};
 use super::{Problems, compile, fields, records, syncs, tokens, views};
 use crate::airtable::access::Users;
@@ -38,6 +39,7 @@ pub(super) struct RawTable<'n, 'a> {
 pub(super) fn bases(
     root: &Object<'_, '_>,
     users: &mut Users,
+    seeded_files: &mut SeededFiles,
     now: Timestamp,
     problems: &mut Problems,
 ) -> Vec<Base> {
@@ -45,7 +47,7 @@ pub(super) fn bases(
     let mut bases = Vec::new();
     for at in root.items("bases", problems) {
         let path = at.path.clone();
-        let Some(base) = base(at, users, now, problems) else { continue };
+        let Some(base) = base(at, users, seeded_files, now, problems) else { continue };
         if !seen.insert(base.id) {
             problems.add(&path, format!("{} is already the id of another base", base.id));
         }
@@ -54,7 +56,13 @@ pub(super) fn bases(
     bases
 }
 
-fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Problems) -> Option<Base> {
+fn base(
+    at: At<'_, '_>,
+    users: &mut Users,
+    seeded_files: &mut SeededFiles,
+    now: Timestamp,
+    problems: &mut Problems,
+) -> Option<Base> {
     let object = at.object(problems)?;
     object.only(
         &["id", "name", "permissionLevel", "collaborators", "workspaceId", "createdTime", "tables"],
@@ -95,7 +103,7 @@ fn base(at: At<'_, '_>, users: &mut Users, now: Timestamp, problems: &mut Proble
     compile::formulas(&mut base, &raw, problems);
     views::compile(&mut base, &raw, problems);
     base.dependents = Arc::new(Dependents::of(&base));
-    records::load(&mut base, &raw, users, now, problems);
+    records::load(&mut base, &raw, users, seeded_files, now, problems);
     Some(base)
 }
 

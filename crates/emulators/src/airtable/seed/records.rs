@@ -14,12 +14,13 @@ pub(super) use self::history::Assumed;
 use self::history::Silent;
 use self::links::{Place, SeededLinks};
 use super::Problems;
+use super::files::{NO_ATTACHMENTS, SeededFiles};
 use super::json::Node;
 use super::metadata::RawTable;
 use crate::airtable::access::{User, Users};
 use crate::airtable::cell::Cell;
-use crate::airtable::fields::{self, Fault, Resolver, Target, date};
-use crate::airtable::ids::{AttachmentId, CommentId, RecordId, is_collaborator};
+use crate::airtable::fields::{self, Fault, Resolver, Target, attachment, date};
+use crate::airtable::ids::{CommentId, RecordId, is_collaborator};
 use crate::airtable::model::{Base, Kind};
 use crate::airtable::rows::{NOBODY, Record};
 
@@ -28,12 +29,14 @@ pub(super) fn load(
     base: &mut Base,
     raw: &[RawTable<'_, '_>],
     users: &mut Users,
+    files: &mut SeededFiles,
     now: Timestamp,
     problems: &mut Problems,
 ) {
     let mut loader = Loader {
         base,
         users,
+        files,
         now,
         problems,
         seen: HashSet::new(),
@@ -73,6 +76,7 @@ fn number(value: &Value) -> Option<u32> {
 struct Loader<'l> {
     base: &'l mut Base,
     users: &'l mut Users,
+    files: &'l mut SeededFiles,
     now: Timestamp,
     problems: &'l mut Problems,
     seen: HashSet<RecordId>,
@@ -161,10 +165,15 @@ impl Loader<'_> {
                 Some(ids) => self.links.entry((table, field)).or_default().push((slot, ids, path())),
                 None => self.problems.add(&path(), "must be an array of record ids"),
             },
-            Kind::Attachments => match attachments(value) {
-                Some(list) => record.set(field, list),
-                None => self.problems.add(&path(), "must be an array of objects, each with a url, and an id (if it has one) of att and 14 letters or digits"),
-            },
+            Kind::Attachments => {
+                let items = value.as_array();
+                let list =
+                    items.and_then(|items| items.iter().map(|item| self.files.attachment(item)).collect());
+                match list {
+                    Some(list) => record.set(field, attachment::cell(list)),
+                    None => self.problems.add(&path(), NO_ATTACHMENTS),
+                }
+            }
             Kind::AutoNumber => match number(value) {
                 Some(number) => record.number = number,
                 None => self.problems.add(&path(), NO_NUMBER),
@@ -280,25 +289,4 @@ fn json(value: &Value) -> Cell {
 
 fn linked_ids(value: &Value) -> Option<Vec<RecordId>> {
     value.as_array()?.iter().map(|id| id.as_str().and_then(RecordId::parse)).collect()
-}
-
-/// Attachments as they stand, each with an id and a file name.
-fn attachments(value: &Value) -> Option<Cell> {
-    let mut list = Vec::new();
-    for attachment in value.as_array()? {
-        let attachment = attachment.as_object()?;
-        let url = attachment.get("url")?.as_str()?;
-        let mut complete = Map::new();
-        let id = match attachment.get("id") {
-            None => AttachmentId::mint(),
-            Some(id) => AttachmentId::parse(id.as_str()?)?,
-        };
-        complete.insert("id".to_owned(), id.to_string().into());
-        complete.insert("url".to_owned(), url.into());
-        let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-        complete.insert("filename".to_owned(), name.into());
-        complete.extend(attachment.clone());
-        list.push(Value::Object(complete));
-    }
-    Some(if list.is_empty() { Cell::Empty } else { Cell::Json(Box::new(Value::Array(list))) })
 }

@@ -2,6 +2,7 @@
 
 use super::Problems;
 use super::json::{At, Object};
+use crate::airtable::files::Sources;
 use crate::airtable::limits::Limits;
 use crate::airtable::unconfirmed::Unconfirmed;
 
@@ -23,5 +24,13 @@ pub(super) fn unconfirmed(root: &Object<'_, '_>, problems: &mut Problems) -> Unc
     checked.unwrap_or_else(|problem| {
         problems.add(&path, problem);
         Unconfirmed::default()
+    })
+}
+
+pub(super) fn attachment_sources(root: &Object<'_, '_>, problems: &mut Problems) -> Sources {
+    let Some(text) = root.text("attachmentSources", problems) else { return Sources::default() };
+    text.parse().unwrap_or_else(|problem: &str| {
+        problems.add(&root.at("attachmentSources"), problem);
+        Sources::default()
     })
 }

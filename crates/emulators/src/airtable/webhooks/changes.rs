@@ -96,8 +96,8 @@ impl<'t> Transaction<'t> {
     }
 
     pub(super) fn changes(&self) -> Changes<'t> {
-        let was = Eval::new(self.before, self.actor.users, self.actor.now);
-        let is = Eval::new(self.after, self.actor.users, self.actor.now);
+        let was = Eval::new(self.before, self.actor.users, self.actor.now).with_urls(self.actor.urls);
+        let is = Eval::new(self.after, self.actor.users, self.actor.now).with_urls(self.actor.urls);
         let mut records = Search::new(&was, &is).run();
         let mut tables = Vec::new();
         for (index, table) in self.after.tables.iter().enumerate() {

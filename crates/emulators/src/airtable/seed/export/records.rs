@@ -76,6 +76,7 @@ fn value(base: &Base, place: (usize, usize), field: &Field, cell: &Cell, users: 
         Cell::Links(slots) => return links(base, place, field, slots),
         Cell::User(index) => person(index)?,
         Cell::Users(list) => list.iter().filter_map(person).collect(),
+        Cell::Attachments(list) => list.iter().map(|attachment| attachment.json(None)).collect(),
         Cell::Json(value) => (**value).clone(),
     })
 }
