@@ -76,6 +76,8 @@ def test_typecast_makes_attachments_of_text(wire: Wire) -> None:
     """Section 5.8."""
     made = wire.good("POST", SHIPS_PATH, {"fields": {"Papers": "https://harbour.test/1.png"}, "typecast": True})
     assert [paper["url"] for paper in papers(made)] == ["https://harbour.test/1.png"]
+    several = {"fields": {"Papers": ["https://harbour.test/1.png", {"url": "https://harbour.test/2.png"}]}, "typecast": True}
+    assert [paper["filename"] for paper in papers(wire.good("POST", SHIPS_PATH, several))] == ["1.png", "2.png"]
 
 
 class Ship(Model):

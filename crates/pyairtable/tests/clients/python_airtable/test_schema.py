@@ -152,6 +152,8 @@ def test_choices_without_a_colour_get_one(wire: Wire) -> None:
     {"type": "checkbox", "options": {"icon": "check", "color": "redLight2"}},
     {"type": "singleSelect"},
     {"type": "singleSelect", "options": {"choices": [{}]}},
+    {"type": "singleSelect", "options": {"choices": [{"id": ident("sel", "A"), "name": "A"}]}},
+    {"type": "multipleSelects", "options": {"choices": [{"name": "A"}, {"name": "A"}]}},
     {"type": "singleSelect", "options": {"choices": [{"name": "A", "color": "mauve"}]}},
     {"type": "date"},
     {"type": "date", "options": {"dateFormat": {"name": "roman"}}},
@@ -229,6 +231,14 @@ def test_a_new_field_is_empty_and_shown(wire: Wire) -> None:
     assert listed["fields"][-1] == made and listed["views"][0]["visibleFieldIds"][-1] == made["id"]
 
 
+def test_options_other_than_formulas_do_not_change(wire: Wire) -> None:
+    """Section 10: editing choices is not possible in practice; section 7: nor are a link's options."""
+    before = tables_of(wire)
+    for table, field, options in ((CRATES, "Grade", {"choices": [{"name": "New"}]}), (BERTHS, "Moored", {"linkedTableId": CRATES}), (BERTHS, "Moored", {"prefersSingleRecordLink": True})):
+        assert wire.ask("PATCH", f"{TABLES}/{table}/fields/{ident('fld', field)}", {"options": options}).status_code == 422, options
+    assert tables_of(wire) == before
+
+
 @pytest.mark.parametrize("name", ["Depth", "dEPTH", ""])
 def test_names_of_fields_are_told_apart_without_case(wire: Wire, name: str) -> None:
     """Sections 3.3 and 10: on creation and when renamed."""
@@ -262,6 +272,8 @@ def test_a_description_goes_as_it_came(wire: Wire) -> None:
     text = "ü" * 20_000
     assert wire.good("PATCH", f"{FIELDS}/{DEPTH}", {"description": text})["description"] == text
     assert wire.good("PATCH", f"{TABLES}/{BERTHS}", {"description": text})["description"] == text
+    wire.good("POST", FIELDS, {"name": "Told", "type": "singleLineText", "description": text})
+    assert wire.ask("POST", FIELDS, {"name": "Told too long", "type": "singleLineText", "description": text + "."}).status_code == 422
     assert not wire.good("PATCH", f"{FIELDS}/{DEPTH}", {"description": ""}).get("description")
     assert not tables_of(wire)[BERTHS]["fields"][1].get("description")
 
