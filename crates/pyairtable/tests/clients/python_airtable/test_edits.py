@@ -1,8 +1,9 @@
-"""Changes that people make in Airtable's own interface, past its API (sections 5.2 and 15 of Airtable's reference)."""
+"""Changes that people make in Airtable's own interface, past its API (sections 5.2, 11 and 15 of Airtable's reference)."""
 
 import requests
 
-from harbour import ADA, BO, CRATES, EAST, FULL, HARBOUR, NORTH, SHIPS, ident
+from harbour import ADA, BERTHS, BO, CRATES, EAST, FULL, HARBOUR, NORTH, SHIPS, ident
+from hooks import Hook
 from wire import BERTHS_PATH, CRATES_PATH, SHIPS_PATH, Wire
 
 
@@ -22,6 +23,19 @@ def test_an_edit_is_made_by_somebody(wire: Wire) -> None:
     for who, more in ((ADA, {}), (BO, {"user": BO}), (BO, {"user": "bo@harbour.test"})):
         (made,) = edited(wire, ("POST", SHIPS_PATH, {"fields": {"Ship": "By hand"}}), **more)
         assert wire.good("GET", f"{SHIPS_PATH}/{made['id']}")["fields"]["Maker"]["id"] == who
+
+
+def test_an_edit_is_a_change_by_a_person(wire: Wire) -> None:
+    """Section 11.4: by name, by source; told to webhooks as what it is."""
+    hook = Hook.create(wire)
+    ours, theirs = Hook.create(wire, fromSources=["publicApi"]), Hook.create(wire, fromSources=["client"])
+    (made, _) = edited(wire, ("POST", SHIPS_PATH, {"fields": {"Ship": "By hand"}}), ("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 8}}), user=BO)
+    assert wire.good("GET", f"{SHIPS_PATH}/{made['id']}")["fields"]["Maker"]["id"] == BO
+    payloads = hook.payloads()
+    assert len(payloads) == 2 and payloads == theirs.payloads() and ours.payloads() == []
+    for payload in payloads:
+        assert payload["actionMetadata"]["source"] == "client" and payload["actionMetadata"]["sourceMetadata"]["user"]["id"] == BO
+    assert payloads[1]["changedTablesById"][BERTHS]["changedRecordsById"][EAST]["current"]["cellValuesByFieldId"] == {ident("fld", "Depth"): 8}
 
 
 def test_edits_are_not_of_the_api(wire: Wire) -> None:

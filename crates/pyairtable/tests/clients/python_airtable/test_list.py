@@ -148,6 +148,14 @@ def test_links_compare_by_the_names_of_what_they_link(wire: Wire) -> None:
         assert [record["id"] for record in records] == [made["id"]] * found, formula
 
 
+def test_times_compare_as_iso_texts_in_utc(wire: Wire) -> None:
+    """Section 6: whatever the field's own zone is."""
+    made = wire.ship(Launched="1912-04-10", Docked="2024-02-29T23:59:58.123Z", Sailing="2024-02-29T23:59:58.123Z")
+    for formula in ("{Docked}&''='2024-02-29T23:59:58.123Z'", "{Sailing}&''='2024-02-29T23:59:58.123Z'", "{Sailing}={Docked}", "LEFT({Launched}&'', 10)='1912-04-10'"):
+        records = wire.good("GET", f"{SHIPS_PATH}?filterByFormula={quote(formula)}")["records"]
+        assert [record["id"] for record in records] == [made["id"]], formula
+
+
 def test_chosen_fields_only(wire: Wire) -> None:
     """Section 5.2: names or ids; empty cells are left out all the same."""
     record = wire.crates("fields[]=Mark&fields[]=fldGrade000000000&maxRecords=1&filterByFormula=Mark%3D%27Crate+003%27")[0]

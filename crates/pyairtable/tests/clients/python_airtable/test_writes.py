@@ -137,6 +137,10 @@ CAST = [
     ("Captain", "Bo Bilge", BO_CELL),
     ("Captain", "ada@harbour.test", ADA_CELL),
     ("Launched", "2024-05-06T12:00:00Z", "2024-05-06"),
+    ("Launched", "May 6, 2024", "2024-05-06"),
+    ("Docked", "2024-05-06 15:04", "2024-05-06T15:04:00.000Z"),
+    ("Voyage", "1:02:03", 3723),
+    ("Mates", ["Ada Anchor", "bo@harbour.test"], [ADA_CELL, BO_CELL]),
     ("Crew", 12, 12),
     ("Flag", "Malta", "Malta"),
 ]
