@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from conftest import start_emulator
-from harbour import ADA, ALL_SCOPES, BO, BUOYS, LIGHTHOUSE, NO_LIMITS, ROLES, USERS, field, ident
+from harbour import ADA, ALL_SCOPES, BO, BUOYS, EAST, HARBOUR, LIGHTHOUSE, NO_LIMITS, OF_BO, QUAY_ONLY, READ, ROLES, SCHEMA, USERS, WRITE, field, ident
 from services import Service
-from wire import HIDDEN, Wire
+from wire import BERTHS_PATH, CRATES_PATH, HIDDEN, UNAUTHENTICATED, Wire
 
 MARKS = {level: f"/v0/{base}/{ident('tbl', f'Marks{level}')}" for level, base in ROLES.items()}
 MARK = {level: ident("rec", f"Mark{level}") for level in ROLES}
@@ -114,3 +114,17 @@ def test_a_token_may_be_less_than_its_user(club: Wire) -> None:
     for method, path, body in (("POST", "/refresh", {}), ("POST", "/enableNotifications", {"enable": False}), ("DELETE", "", None)):
         club.refused(403, "INVALID_PERMISSIONS", method, hook + path, body, key=READS)
     assert {base["id"]: base["permissionLevel"] for base in club.good("GET", "/v0/meta/bases", key=READS)["bases"]}[ROOMS] == "read"
+
+
+def test_what_one_token_has_read_is_not_for_another(wire: Wire) -> None:
+    """Sections 13 and 15: not from a cache either; each sees what it may, as it may."""
+    reads = [CRATES_PATH, f"{CRATES_PATH}?maxRecords=3", f"{BERTHS_PATH}/{EAST}", f"/v0/meta/bases/{HARBOUR}/tables", f"{BERTHS_PATH}/{EAST}/comments", f"/v0/bases/{HARBOUR}/webhooks"]
+    for path in reads:
+        wire.good("GET", path)
+        for key in (QUAY_ONLY, WRITE):
+            wire.refused(403, HIDDEN, "GET", path, key=key)
+        wire.refused(401, UNAUTHENTICATED, "GET", path, key="patNobody.x")
+    wire.refused(403, HIDDEN, "GET", CRATES_PATH, key=SCHEMA)
+    wire.refused(403, HIDDEN, "GET", f"/v0/meta/bases/{HARBOUR}/tables", key=READ)
+    assert wire.good("GET", "/v0/meta/bases", key=QUAY_ONLY)["bases"] != wire.good("GET", "/v0/meta/bases")["bases"]
+    assert wire.good("GET", "/v0/meta/whoami", key=OF_BO)["id"] == BO and wire.good("GET", "/v0/meta/whoami")["id"] == ADA
