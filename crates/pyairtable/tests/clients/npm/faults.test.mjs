@@ -102,6 +102,37 @@ test("connections and answers that are cut are errors; the write may have happen
   }
 });
 
+test("an outage is over when its time is", async () => {
+  await own("PUT", "clock", { stopped: true });
+  await own("PUT", "faults", { outages: [{ afterSeconds: 0, forSeconds: 60, status: 503 }] });
+  assert.equal((await failure(() => table(ITEMS).find(recordId("Item", 1)))).status, 503);
+  await own("PUT", "clock", { advanceSeconds: 61 });
+  assert.equal((await table(ITEMS).find(recordId("Item", 1))).id, recordId("Item", 1));
+});
+
+test("a month that is used up looks like a rate limit, and ends with the month", async () => {
+  await own("PUT", "clock", { time: "2030-03-31T23:59:00.000Z", stopped: true });
+  await own("PUT", "limits", { monthlyRequestsPerWorkspace: 2, monthlyBehaviour: "block" });
+  await table(ITEMS).select({ pageSize: 100 }).eachPage((records, next) => next()).catch(() => {});
+  const { type, status } = await failure(() => table(ITEMS).find(recordId("Item", 1)));
+  assert.deepEqual([type, status], ["TOO_MANY_REQUESTS", 429]);
+  await own("PUT", "clock", { advanceSeconds: 61 });
+  assert.equal((await table(ITEMS).find(recordId("Item", 1))).id, recordId("Item", 1));
+  await own("PUT", "limits", { monthlyRequestsPerWorkspace: null });
+});
+
+test("a listing whose iterator has died begins again at page one", async () => {
+  await own("PUT", "clock", { stopped: true });
+  let pages = 0;
+  const listed = table(ITEMS).select({ pageSize: 50 }).eachPage((records, next) => {
+    pages += 1;
+    own("PUT", "clock", { advanceSeconds: 3600 }).then(next);
+  });
+  const error = await listed.then(() => null, (error) => error);
+  assert.deepEqual([pages, error.error, error.statusCode], [1, "LIST_RECORDS_ITERATOR_NOT_AVAILABLE", 422]);
+  assert.equal((await table(ITEMS).select().all()).length, 235);
+});
+
 test("a slow answer runs into the client's own limit", async () => {
   await own("PUT", "faults", { latencyMinMs: 400, latencyMaxMs: 400 });
   await assert.rejects(table(ITEMS, { requestTimeout: 50 }).find(recordId("Item", 1)));
