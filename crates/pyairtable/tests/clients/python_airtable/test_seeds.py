@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harbour import SEED, ident
+from harbour import ADA, SEED, ident
 from services import binary, environment
 
 
@@ -23,6 +23,7 @@ def berths(seed: dict) -> dict:
     return seed["bases"][0]["tables"][1]
 
 
+CLIENT = {"clientId": "client", "redirectUris": ["https://client.test/"], "scopes": ["data.records:read"]}
 SHIPS, BERTHS = "bases[0].tables[0]", "bases[0].tables[1]"
 WRONG: list[tuple[str, Callable[[dict], object]]] = [
     (f"{BERTHS}.fields[1].type", lambda seed: berths(seed)["fields"][1].update(type="colour")),
@@ -41,6 +42,24 @@ WRONG: list[tuple[str, Callable[[dict], object]]] = [
     ("tokens[1]", lambda seed: seed["tokens"][1].update(user=ident("usr", "Nope"))),
     ("tokens[0].bases", lambda seed: seed["tokens"][0].update(bases=[ident("app", "Nope")])),
     ("limits", lambda seed: seed["limits"].update(requestsPerSecondPerBase=-1)),
+    ("limits", lambda seed: seed["limits"].update(monthlyBehaviour="forgive")),
+    ("unconfirmed", lambda seed: seed.update(unconfirmed={"urlTooLongStatus": 200})),
+    ("bases[0].collaborators[0]", lambda seed: seed["bases"][0].update(collaborators=[{"user": ident("usr", "Nope"), "permissionLevel": "edit"}])),
+    ("bases[0].collaborators[0]", lambda seed: seed["bases"][0].update(collaborators=[{"user": ADA, "permissionLevel": "owner"}])),
+    ("tokens[0].permissionLevel", lambda seed: seed["tokens"][0].update(permissionLevel="owner")),
+    (f"{BERTHS}.syncs[0]", lambda seed: berths(seed).update(syncs=[{"id": "sync1", "keyFieldId": ident("fld", "Nope")}])),
+    (f"{BERTHS}.syncs[0]", lambda seed: berths(seed).update(syncs=[{"keyFieldId": ident("fld", "Berth")}])),
+    (f"{BERTHS}.lastNumber", lambda seed: berths(seed).update(lastNumber="many")),
+    (f"{BERTHS}.records[0].comments[0]", lambda seed: berths(seed)["records"][0].update(comments=[{"author": ident("usr", "Nope"), "text": "x"}])),
+    (f"{BERTHS}.records[0].history", lambda seed: berths(seed)["records"][0].update(history={"createdBy": 5})),
+    ("oauthClients[0].scopes", lambda seed: seed.update(oauthClients=[{**CLIENT, "scopes": ["data.records:everything"]}])),
+    ("oauthClients[0].consent", lambda seed: seed.update(oauthClients=[{**CLIENT, "consent": "maybe"}])),
+    ("oauthClients[0].user", lambda seed: seed.update(oauthClients=[{**CLIENT, "user": ident("usr", "Nope")}])),
+    ("oauthClients[0].bases", lambda seed: seed.update(oauthClients=[{**CLIENT, "bases": [ident("app", "Nope")]}])),
+    ("oauthClients[1]", lambda seed: seed.update(oauthClients=[CLIENT, CLIENT])),
+    ("oauthGrants[0]", lambda seed: seed.update(oauthClients=[CLIENT], oauthGrants=[{"client": "nobody"}])),
+    ("files[0]", lambda seed: seed.update(files=[{"attachment": ident("att", "Nope"), "content": "no base64!"}])),
+    ("files[0]", lambda seed: seed.update(files=[{"attachment": "att1", "content": ""}])),
 ]
 
 
