@@ -153,3 +153,40 @@ def test_no_read_is_older_than_a_write_that_was_answered(wire: Wire, seed: int) 
             for page in (told, now):
                 page.pop("offset", None)
             assert told == now, read
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_replica_of_the_structure_is_what_the_schema_tells(wire: Wire, seed: int) -> None:
+    """Section 11.4: names, types and descriptions of tables and fields, from tableFields and tableMetadata."""
+    dice, path = random.Random(seed), f"/v0/meta/bases/{HARBOUR}/tables"
+    hook = Hook.create(wire, "tableFields", "tableMetadata")
+    replica = structure(wire)
+    for number in range(40):
+        table = dice.choice(sorted(replica))
+        if (kind := dice.randrange(5)) == 0:
+            wire.good("POST", path, {"name": f"T{number}", "fields": [{"name": "N", "type": "singleLineText"}, {"name": "M", "type": "url"}]})
+        elif kind == 1:
+            wire.good("PATCH", f"{path}/{table}", {"name": f"R{number}"} if dice.random() < 0.5 else {"description": f"D{number}"})
+        elif kind == 2:
+            wire.good("POST", f"{path}/{table}/fields", {"name": f"F{number}", "type": dice.choice(["email", "richText"])})
+        elif kind == 3:
+            wire.good("POST", f"{path}/{table}/fields", {"name": f"L{number}", "type": "multipleRecordLinks", "options": {"linkedTableId": dice.choice(sorted(replica))}})
+        else:
+            field = dice.choice(wire.good("GET", path)["tables"][0]["fields"])["id"]
+            wire.good("PATCH", f"{path}/{wire.good('GET', path)['tables'][0]['id']}/fields/{field}", {"name": f"G{number}"})
+    for payload in hook.payloads():
+        for table, made in payload.get("createdTablesById", {}).items():
+            replica[table] = {"name": made["metadata"]["name"], "description": made["metadata"].get("description"), "fields": dict(made["fieldsById"])}
+        for table, change in payload.get("changedTablesById", {}).items():
+            replica[table].update({key: value for key, value in change.get("changedMetadata", {}).get("current", {}).items()})
+            replica[table]["fields"].update(change.get("createdFieldsById", {}))
+            for field, changed in change.get("changedFieldsById", {}).items():
+                replica[table]["fields"][field] = {**replica[table]["fields"][field], **changed["current"]}
+    assert replica == structure(wire)
+
+
+def structure(wire: Wire) -> dict[str, dict]:
+    return {
+        table["id"]: {"name": table["name"], "description": table.get("description"), "fields": {field["id"]: {"name": field["name"], "type": field["type"]} for field in table["fields"]}}
+        for table in wire.good("GET", f"/v0/meta/bases/{HARBOUR}/tables")["tables"]
+    }
