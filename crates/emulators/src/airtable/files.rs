@@ -231,3 +231,58 @@ impl Files {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::rows::{Record, Rows};
+    use super::super::seed::Seed;
+    use super::*;
+
+    /// A base with one attachment field, and one record whose cell reads as this in a file of bases.
+    fn base(cell: serde_json::Value) -> Base {
+        let seed = json!({"bases": [{"name": "B", "tables": [{"name": "T", "fields": [
+            {"name": "Files", "type": "multipleAttachments"}, {"name": "Code", "type": "barcode"},
+        ]}]}]});
+        let mut base = Seed::from_json(seed.to_string().as_bytes()).unwrap().bases.remove(0);
+        let record = json!({
+            "id": "rec00000000000001", "created": 0, "modified": null, "created_by": 0, "modified_by": 0, "number": 1,
+            "cells": [[0, cell], [1, {"Json": {"text": "42"}}]], "edits": [],
+        });
+        let record: Record = serde_json::from_value(record).unwrap();
+        base.tables[0].rows = Rows::restore(vec![(0, record)], 1);
+        base
+    }
+
+    #[test]
+    fn attachments_in_files_of_bases_from_before_there_were_files_are_read() {
+        let shown = json!({"id": "att00000000000001", "url": "https://x/1", "filename": "1", "size": 7});
+        let mut bases = [base(json!({"Json": [shown]}))];
+        Files::new(&BTreeMap::new(), None).hand_out(&mut bases, &BTreeMap::new(), None);
+        let record = bases[0].tables[0].rows.get(0).unwrap();
+        assert_eq!(attachment::attachments(record.cell(0))[0].json(None), shown);
+        assert_eq!(record.cell(1), &Cell::Json(Box::new(json!({"text": "42"}))));
+    }
+
+    #[test]
+    fn copies_of_an_attachment_share_its_file_and_one_without_keeps_its_place() {
+        let item = |n: u8| json!({"id": format!("att{n:014}"), "shown": {"id": format!("att{n:014}"), "filename": "1"}});
+        let mut bases =
+            [base(json!({"Attachments": [item(1), item(2)]})), base(json!({"Attachments": [item(1)]}))];
+        let (files, id) =
+            (Files::new(&BTreeMap::new(), None), AttachmentId::parse("att00000000000001").unwrap());
+        files.hand_out(&mut bases, &BTreeMap::from([(id, Bytes::from_static(b"hello"))]), None);
+        assert_eq!(files.store.bytes(), 5);
+        let held = |base: &Base| -> Vec<bool> {
+            let record = base.tables[0].rows.get(0).unwrap();
+            attachment::attachments(record.cell(0)).iter().map(|one| one.file().is_some()).collect()
+        };
+        assert_eq!((held(&bases[0]), held(&bases[1])), (vec![true, false], vec![true]));
+        let [first, second] = bases;
+        drop(first);
+        assert!(files.store.find(id).is_some());
+        drop(second);
+        assert!(files.store.find(id).is_none());
+    }
+}
