@@ -93,7 +93,11 @@ impl Store {
     ) -> Arc<File> {
         debug_assert_eq!(room.bytes, content.len() as u64);
         let file = Arc::new(File { id, name: name.into(), content_type: content_type.into(), content, room });
-        self.0.lock().files.insert(id, Arc::downgrade(&file));
+        let mut state = self.0.lock();
+        state.files.insert(id, Arc::downgrade(&file));
+        // A snapshot has brought it back before it was forgotten.
+        state.gone.retain(|gone| *gone != id);
+        drop(state);
         file
     }
 
@@ -186,6 +190,9 @@ mod tests {
         assert_eq!(&store.find(id).unwrap().content[..], b"new");
         assert!(store.take_gone().is_empty());
         drop(new);
+        let again = add(&store, id, b"again");
+        assert!(store.take_gone().is_empty(), "it is back");
+        drop(again);
         assert_eq!(store.take_gone(), [id]);
     }
 }
