@@ -97,8 +97,8 @@ class Life:
             every: dict = {"Berth": dice.choice(["", "A", "B", "C"]), "Depth": dice.choice([None, 0, 1.5, 12]), "Moored": self.some(SHIPS, 3)}
         else:
             every = {
-                "Ship": dice.choice([None, "Pia", "Quinn"]), "Crew": dice.choice([None, 0, 5, 13]), "Flag": dice.choice([None, "Malta", "Peru"]), "Cargo": dice.sample(["Tin", "Silk", "Salt"], dice.randrange(3)),
-                "Berths": self.some(BERTHS, 3), "Captain": dice.choice([None, {"id": ADA}, {"id": BO}]), "Mates": dice.sample([ADA, BO], dice.randrange(3)), "Seaworthy": dice.choice([True, False]), "Launched": dice.choice([None, "2001-02-03"]),
+                "Ship": dice.choice([None, "Pia", "Quinn"]), "Crew": dice.choice([None, 0, 5, 13]), "Flag": dice.choice([None, "Malta", "Peru"]), "Cargo": dice.sample(["Tin", "Silk", "Salt"], dice.randrange(2)),
+                "Berths": self.some(BERTHS, 3), "Captain": dice.choice([None, {"id": ADA}, {"id": BO}]), "Mates": dice.sample([ADA, BO], dice.randrange(2)), "Seaworthy": dice.choice([True, False]), "Launched": dice.choice([None, "2001-02-03"]),
             }
         return {name: every[name] for name in dice.sample(sorted(every), dice.randrange(1, len(every) + 1))}
 
@@ -119,7 +119,7 @@ class Life:
             self.wire.good(kind, path, {"records": [{"id": record, "fields": self.cells(table)} for record in some], "typecast": True}, **key)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_replica_is_what_is_listed(wire: Wire, seed: int) -> None:
     """Cells, links on both sides and all that is computed; caught up in steps of any length."""
     wire = wire.unpaced
@@ -136,11 +136,13 @@ def test_a_replica_is_what_is_listed(wire: Wire, seed: int) -> None:
     assert replica.cursor > 20, "nearly nothing has happened"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_read_is_older_than_a_write_that_was_answered(wire: Wire, seed: int) -> None:
     """Section 15: lists, filters, views, single records and schemas, warm and cold, are those of the moment."""
+    if not wire.admin:
+        pytest.skip("nothing is kept from a read to the next: this is for --through-gateway")
     life, dice = Life(wire, seed), random.Random(seed)
-    for _ in range(60):
+    for _ in range(40):
         life.step()
         table = dice.choice(TABLES)
         path, some = f"/v0/{HARBOUR}/{table}", life.some(table, 2)
