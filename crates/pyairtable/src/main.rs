@@ -8,6 +8,7 @@ mod keys;
 mod local_key;
 mod probe;
 mod settings;
+mod snapshot;
 mod up;
 
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Command {
     /// Manage API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Write a base down as a seed file for the emulator, with fields masked.
+    Snapshot(snapshot::Arguments),
 }
 
 #[tokio::main]
@@ -49,6 +52,7 @@ async fn main() -> ExitCode {
         Command::Chat(arguments) => chat::run(arguments).await,
         Command::Doctor => doctor::run().await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Snapshot(arguments) => snapshot::run(arguments).await,
     };
     outcome.unwrap_or_else(|error| match error.downcast_ref::<ConfigError>() {
         Some(problems) => problems.exit(),

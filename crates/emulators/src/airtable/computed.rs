@@ -145,6 +145,7 @@ impl<'a> Eval<'a> {
         match &field.kind {
             Kind::Formula(formula) => match (&formula.compiled, self.row(table, slot)) {
                 (Some(compiled), Some(row)) => compiled.evaluate(&row, &self.context).into_owned(),
+                _ if formula.as_seeded => self.plain(field, record.cell(index)).into_owned(),
                 _ => Value::Error(ErrorKind::Raised),
             },
             Kind::Rollup(rollup) => match &rollup.compiled {

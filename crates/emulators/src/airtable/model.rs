@@ -272,6 +272,8 @@ pub(crate) struct DateTimeFormat {
 pub(crate) struct FormulaKind {
     /// `None`: it does not compile, or depends on itself; every cell is an error.
     pub(crate) compiled: Option<Arc<Formula>>,
+    /// Its cells are served as seeded, whatever the formula says.
+    pub(crate) as_seeded: bool,
     pub(crate) format: ResultFormat,
 }
 
@@ -355,6 +357,17 @@ impl Kind {
                 | Self::Button(_)
                 | Self::Opaque(_)
         )
+    }
+
+    /// Whether its cells are kept, not computed.
+    pub(crate) fn is_stored(&self) -> bool {
+        match self {
+            Self::Formula(formula) => formula.as_seeded,
+            Self::Rollup(rollup) => rollup.compiled.is_none(),
+            Self::Button(button) => !button.is_told(),
+            Self::Opaque(_) => true,
+            kind => !kind.is_computed(),
+        }
     }
 
     pub(crate) fn choices(&self) -> Option<&Choices> {

@@ -73,7 +73,9 @@ fn as_objects(links: Value) -> Value {
 fn cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize) -> Option<Value> {
     let field = &eval.base.tables[table].fields[index];
     match &field.kind {
-        Kind::Formula(formula) => formula_json(&eval.value(table, slot, index), &formula.format),
+        Kind::Formula(formula) if !formula.as_seeded => {
+            formula_json(&eval.value(table, slot, index), &formula.format)
+        }
         Kind::Rollup(rollup) if rollup.compiled.is_some() => {
             formula_json(&eval.value(table, slot, index), &rollup.format)
         }

@@ -21,6 +21,7 @@ mod rights;
 mod rotation;
 mod settings;
 mod shared_stores;
+mod snapshot;
 mod stores;
 mod support;
 mod tools_truth;

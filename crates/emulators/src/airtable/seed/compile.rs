@@ -111,7 +111,7 @@ fn says_invalid(field: &Field) -> bool {
 fn compile_formula(table: &mut Table, index: usize, path: &str, problems: &mut Problems) {
     let schema = Arc::clone(&table.schema);
     let field = &mut table.fields[index];
-    if says_invalid(field) {
+    if says_invalid(field) || field.kind.is_stored() {
         return;
     }
     let Some(text) = text_option(field, "formula") else {

@@ -58,6 +58,9 @@ fn table(table: &Table) -> Value {
                 seed["fields"][index]["options"]["formula"] = structure::by_field_ids(table, url).into();
             }
         }
+        if let Kind::Formula(FormulaKind { as_seeded: true, .. }) = &field.kind {
+            seed["fields"][index]["options"]["asSeeded"] = true.into();
+        }
         if let (Kind::Formula(FormulaKind { compiled: Some(formula), format, .. }), Some(options))
         | (Kind::Rollup(RollupKind { compiled: Some(formula), format, .. }), Some(options)) =
             (&field.kind, seed["fields"][index].get_mut("options").and_then(Value::as_object_mut))

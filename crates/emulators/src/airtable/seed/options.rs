@@ -49,7 +49,11 @@ pub(super) fn read(
         "multipleCollaborators" => Kind::Collaborators,
         "barcode" => Kind::Barcode,
         // Compiled when all fields are known; see `compile`.
-        "formula" => Kind::Formula(FormulaKind { compiled: None, format: options.result() }),
+        "formula" => {
+            let as_seeded = options.map.shift_remove("asSeeded");
+            let as_seeded = as_seeded.is_some_and(|as_seeded| as_seeded == true);
+            Kind::Formula(FormulaKind { compiled: None, as_seeded, format: options.result() })
+        }
         "rollup" => options.rollup(scope),
         "multipleLookupValues" => {
             let (link, target, valid) = options.link_and_target(scope, true);

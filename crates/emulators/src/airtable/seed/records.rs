@@ -187,9 +187,7 @@ impl Loader<'_> {
                     None => self.problems.add(&path(), "must be an ISO date and time"),
                 }
             }
-            Kind::Rollup(rollup) if rollup.compiled.is_none() => record.set(field, json(value)),
-            Kind::Button(button) if !button.is_told() => record.set(field, json(value)),
-            Kind::Opaque(_) => record.set(field, json(value)),
+            kind if kind.is_computed() && kind.is_stored() => record.set(field, json(value)),
             kind if kind.is_computed() => {}
             kind => {
                 if matches!(kind, Kind::Collaborator | Kind::Collaborators) {

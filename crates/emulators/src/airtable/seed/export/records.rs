@@ -43,7 +43,8 @@ fn entry(base: &Base, table: usize, record: &Record, users: &Users, last_number:
     }
     let mut cells = Map::new();
     for (index, cell) in record.cells() {
-        let Some(field) = base.tables[table].fields.get(index) else { continue };
+        let field = base.tables[table].fields.get(index).filter(|field| field.kind.is_stored());
+        let Some(field) = field else { continue };
         if let Some(value) = value(base, (table, index), field, cell, users) {
             cells.insert(field.id.to_string(), value);
         }

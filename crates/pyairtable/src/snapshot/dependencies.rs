@@ -1,0 +1,156 @@
+//! What a masked field shows through: formulas, lookups, rollups, links and whatever else is made of it, over any number of
+//! links.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::rules::{How, Place};
+use super::structure::{Field, Structure};
+
+/// Fields that show something of a masked one, themselves included, over any number of steps.
+pub(super) fn tainted(structure: &Structure, masked: &HashMap<Place, How>) -> HashSet<Place> {
+    let mut shown_in: HashMap<Place, Vec<Place>> = HashMap::new();
+    for place in structure.places() {
+        for source in sources(structure, place) {
+            shown_in.entry(source).or_default().push(place);
+        }
+    }
+    let is_hidden = |(place, how): (&Place, &How)| (*how != How::Keep).then_some(*place);
+    let mut waiting: Vec<Place> = masked.iter().filter_map(is_hidden).collect();
+    let mut tainted: HashSet<Place> = waiting.iter().copied().collect();
+    while let Some(place) = waiting.pop() {
+        for &shows in shown_in.get(&place).into_iter().flatten() {
+            if tainted.insert(shows) {
+                waiting.push(shows);
+            }
+        }
+    }
+    tainted
+}
+
+/// The fields that one is made of. Where the metadata does not say, it may be any of the table.
+fn sources(structure: &Structure, place: Place) -> Vec<Place> {
+    let field = structure.field(place);
+    let whole_table = || {
+        (0..structure.tables[place.0].fields.len())
+            .map(|other| (place.0, other))
+            .filter(|other| *other != place)
+            .collect()
+    };
+    match field.kind.as_str() {
+        "formula" => {
+            let text = field.option("formula").and_then(Value::as_str).unwrap_or_default();
+            let named =
+                field.ids("referencedFieldIds").chain(ids_in(text)).filter_map(|id| structure.find(id));
+            let mut named: Vec<Place> = named.chain(called(structure, place.0, text)).collect();
+            if text.is_empty() && named.is_empty() {
+                return whole_table();
+            }
+            // CREATED_TIME() and the like name no field.
+            if text.contains("_TIME") {
+                let of_table = structure.tables[place.0].fields.iter().enumerate();
+                let times = of_table
+                    .filter(|(_, own)| matches!(own.kind.as_str(), "createdTime" | "lastModifiedTime"));
+                named.extend(times.map(|(position, _)| (place.0, position)));
+            }
+            named
+        }
+        "multipleLookupValues" | "rollup" => {
+            let through = ["recordLinkFieldId", "fieldIdInLinkedTable"]
+                .map(|key| field.option(key).and_then(Value::as_str));
+            let [Some(link), Some(target)] = through else {
+                return structure.places().filter(|other| *other != place).collect();
+            };
+            let named = [link, target].into_iter().chain(field.ids("referencedFieldIds"));
+            named.filter_map(|id| structure.find(id)).collect()
+        }
+        // What a link shows is what the linked record is called.
+        "multipleRecordLinks" => {
+            let linked = structure.linked(field).map(|table| &structure.tables[table].primary);
+            linked.and_then(|primary| structure.find(primary)).into_iter().collect()
+        }
+        "aiText" => {
+            let prompt = field.option("prompt").and_then(Value::as_array).into_iter().flatten();
+            let prompt = prompt.filter_map(|part| part.pointer("/field/fieldId").and_then(Value::as_str));
+            let named: Vec<Place> =
+                field.ids("referencedFieldIds").chain(prompt).filter_map(|id| structure.find(id)).collect();
+            if named.is_empty() { whole_table() } else { named }
+        }
+        "button" => whole_table(),
+        _ => Vec::new(),
+    }
+}
+
+/// Field ids that stand in a formula.
+fn ids_in(formula: &str) -> impl Iterator<Item = &str> {
+    formula.match_indices("fld").filter_map(|(at, _)| formula.get(at..at + 17))
+}
+
+/// Fields of the table whose names stand in a formula: only metadata that nobody serves has them there.
+fn called(structure: &Structure, table: usize, formula: &str) -> impl Iterator<Item = Place> {
+    let is_named = move |field: &Field| !field.name.is_empty() && formula.contains(&field.name);
+    let fields = structure.tables[table].fields.iter().enumerate();
+    fields.filter(move |(_, field)| is_named(field)).map(move |(position, _)| (table, position))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Three tables in a row: A links to B, B to C.
+    fn structure() -> Structure {
+        let id = |n: usize| format!("fld{n:014}");
+        let field = |n: usize, kind: &str, options: Value| json!({"id": id(n), "name": format!("F{n}."), "type": kind, "options": options});
+        let link = |n: usize, table: &str| field(n, "multipleRecordLinks", json!({"linkedTableId": table}));
+        let lookup = |n: usize, kind: &str, link: usize, target: usize| {
+            field(n, kind, json!({"recordLinkFieldId": id(link), "fieldIdInLinkedTable": id(target)}))
+        };
+        let formula =
+            |n: usize, text: &str| field(n, "formula", json!({"formula": text, "referencedFieldIds": []}));
+        Structure::read(&json!({"tables": [
+            {"id": "tblA", "name": "A", "primaryFieldId": id(1), "fields": [
+                field(1, "singleLineText", Value::Null), link(2, "tblB"), lookup(3, "multipleLookupValues", 2, 13),
+                formula(4, &format!("LEN({{{}}})", id(3))), field(5, "button", Value::Null), field(6, "number", Value::Null),
+                field(7, "count", json!({"recordLinkFieldId": id(2)})), formula(8, &format!("{{{}}}", id(6))),
+            ]},
+            {"id": "tblB", "name": "B", "primaryFieldId": id(11), "fields": [
+                field(11, "singleLineText", Value::Null), link(12, "tblC"), lookup(13, "rollup", 12, 22),
+                formula(14, &format!("{{{}}} & \"\"", id(12))),
+            ]},
+            {"id": "tblC", "name": "C", "primaryFieldId": id(21), "fields": [
+                field(21, "singleLineText", Value::Null), field(22, "number", Value::Null),
+                field(23, "aiText", json!({"prompt": ["Say ", {"field": {"fieldId": id(22)}}]})),
+                field(24, "rollup", json!({})),
+            ]},
+        ]}))
+        .unwrap()
+    }
+
+    fn tainted_by(field: usize) -> Vec<String> {
+        let structure = structure();
+        let place = structure.find(&format!("fld{field:014}")).unwrap();
+        let found = tainted(&structure, &HashMap::from([(place, How::Fake)]));
+        let mut names: Vec<_> = found.into_iter().map(|place| structure.field(place).name.clone()).collect();
+        names.sort_by_key(|name| name[1..name.len() - 1].parse::<usize>().unwrap());
+        names
+    }
+
+    #[test]
+    fn what_is_masked_is_followed_through_rollups_lookups_and_formulas_of_other_tables() {
+        assert_eq!(tainted_by(22), ["F3.", "F4.", "F5.", "F13.", "F22.", "F23.", "F24."]);
+    }
+
+    #[test]
+    fn the_name_of_a_record_is_followed_to_what_links_to_it() {
+        assert_eq!(tainted_by(21), ["F3.", "F4.", "F5.", "F12.", "F13.", "F14.", "F21.", "F24."]);
+        assert_eq!(tainted_by(6), ["F5.", "F6.", "F8.", "F24."], "a button may show anything of its table");
+    }
+
+    #[test]
+    fn what_is_kept_taints_nothing() {
+        assert!(tainted(&structure(), &HashMap::from([((2, 1), How::Keep)])).is_empty());
+    }
+}

@@ -1,0 +1,139 @@
+//! What becomes of each field of a base: by the rules that were given, and by what it would show of others.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+
+use super::dependencies;
+use super::mask::Masker;
+use super::rules::{How, Place};
+use super::structure::Structure;
+
+/// Fields by their ids.
+pub(super) struct Masks {
+    how: HashMap<String, How>,
+    tainted: HashSet<String>,
+    /// What choices are called instead, by their ids; `None`: they are left out.
+    choices: HashMap<String, Option<String>>,
+}
+
+impl Masks {
+    pub(super) fn new(structure: &Structure, rules: &HashMap<Place, How>) -> Self {
+        let id = |place: Place| structure.field(place).id.clone();
+        Self {
+            how: rules
+                .iter()
+                .filter(|(_, how)| **how != How::Keep)
+                .map(|(place, how)| (id(*place), *how))
+                .collect(),
+            tainted: dependencies::tainted(structure, rules).into_iter().map(id).collect(),
+            choices: HashMap::new(),
+        }
+    }
+
+    /// Whether anything is masked at all.
+    pub(super) fn is_any(&self) -> bool {
+        !self.how.is_empty()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.how.len()
+    }
+
+    /// What the rules say of a field.
+    pub(super) fn how(&self, field: &str) -> How {
+        self.how.get(field).copied().unwrap_or(How::Keep)
+    }
+
+    /// Whether a field is masked, or shows something that is.
+    pub(super) fn is_tainted(&self, field: &str) -> bool {
+        self.tainted.contains(field)
+    }
+
+    /// Whether a link field is emptied: its other side must be, too.
+    pub(super) fn is_cut(&self, field: &str, inverse: Option<&str>) -> bool {
+        self.how(field) == How::Blank || inverse.is_some_and(|inverse| self.how(inverse) == How::Blank)
+    }
+
+    /// Masks the names of choices, wherever the metadata repeats them.
+    pub(super) fn mask_choices(&mut self, structure: &mut Structure, masker: &mut Masker) {
+        for table in &structure.tables {
+            for field in &table.fields {
+                let how = self.how(&field.id);
+                let choices = field.option("choices").and_then(Value::as_array).into_iter().flatten();
+                for choice in choices.filter(|_| how != How::Keep) {
+                    let text = |key: &str| choice.get(key).and_then(Value::as_str);
+                    if let (Some(id), Some(name)) = (text("id"), text("name")) {
+                        self.choices.insert(id.to_owned(), masker.text(how, name));
+                    }
+                }
+            }
+        }
+        for field in structure.tables.iter_mut().flat_map(|table| &mut table.fields) {
+            let is_tainted = self.is_tainted(&field.id);
+            if let Some(options) = &mut field.options {
+                self.rename_choices(options, is_tainted, masker);
+            }
+        }
+    }
+
+    fn rename_choices(&self, value: &mut Value, is_tainted: bool, masker: &mut Masker) {
+        match value {
+            Value::Object(object) => {
+                if let Some(Value::Array(choices)) = object.get_mut("choices") {
+                    choices.retain_mut(|choice| self.rename(choice, is_tainted, masker));
+                }
+                object.values_mut().for_each(|value| self.rename_choices(value, is_tainted, masker));
+            }
+            Value::Array(items) => {
+                items.iter_mut().for_each(|item| self.rename_choices(item, is_tainted, masker))
+            }
+            _ => {}
+        }
+    }
+
+    /// `false`: it is left out.
+    fn rename(&self, choice: &mut Value, is_tainted: bool, masker: &mut Masker) -> bool {
+        let text = |key: &str| choice.get(key).and_then(Value::as_str);
+        let new = match text("id").and_then(|id| self.choices.get(id)) {
+            Some(new) => new.clone(),
+            None if is_tainted => text("name").and_then(|name| masker.text(How::Fake, name)),
+            None => return true,
+        };
+        if let (Some(object), Some(name)) = (choice.as_object_mut(), &new) {
+            object.insert("name".to_owned(), name.clone().into());
+        }
+        new.is_some()
+    }
+}
+
+/// People who stand in what is written, each once.
+#[derive(Default)]
+pub(super) struct People {
+    known: HashMap<String, usize>,
+    list: Vec<Map<String, Value>>,
+}
+
+impl People {
+    /// Notes a person, and gives what stands for him in a seed: his id.
+    pub(super) fn note(&mut self, person: &Value) -> Option<Value> {
+        let text = |key: &str| person.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let id =
+            text("id").filter(|id| id.len() == 17 && (id.starts_with("usr") || id.starts_with("ugp")))?;
+        let at = *self.known.entry(id.to_owned()).or_insert_with(|| {
+            self.list.push(Map::from_iter([("id".to_owned(), id.into())]));
+            self.list.len() - 1
+        });
+        for key in ["email", "name"] {
+            if let Some(value) = text(key) {
+                self.list[at].entry(key).or_insert_with(|| value.into());
+            }
+        }
+        Some(json!({"id": id}))
+    }
+
+    /// The list of a seed.
+    pub(super) fn into_json(self) -> Value {
+        self.list.into_iter().map(Value::Object).collect()
+    }
+}
