@@ -79,6 +79,30 @@ impl Tree {
         }
         tree
     }
+
+    /// The text that the tree was parsed from, with fields renamed as in [`Self::rename_fields`] and nothing else changed.
+    #[must_use]
+    pub fn rename_fields_in(
+        &self,
+        source: &str,
+        mut rename: impl FnMut(&str, bool) -> Option<String>,
+    ) -> String {
+        let mut text = String::with_capacity(source.len());
+        let mut copied = 0;
+        // Leaves stand in the order of the text.
+        for Node { kind, span } in &self.nodes {
+            if let NodeKind::Field { name, braced } = kind
+                && let Some(renamed) = rename(name, *braced)
+                && let Some(before) = source.get(copied..span.start)
+            {
+                text.push_str(before);
+                text.push_str(&format!("{{{}}}", renamed.replace('}', "\\}")));
+                copied = span.end;
+            }
+        }
+        text.push_str(source.get(copied..).unwrap_or_default());
+        text
+    }
 }
 
 impl PartialEq for Tree {

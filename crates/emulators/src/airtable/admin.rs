@@ -8,13 +8,15 @@ mod snapshot;
 mod state;
 mod traffic;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use http::uri::Authority;
+use http::{HeaderValue, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use service_kit::{ApiError, ErrorCode};
@@ -69,7 +71,33 @@ async fn only_from_here(request: Request, next: Next) -> Response {
         return ApiError::new(ErrorCode::Forbidden, "only this machine may call the emulator's own API")
             .into_response();
     }
+    // A page from elsewhere may have been given our address under a name of its own, or send a form here.
+    let (host, origin) = (request.headers().get(header::HOST), request.headers().get(header::ORIGIN));
+    let hosts = [host.map(HeaderValue::as_bytes), origin.map(|origin| after_scheme(origin.as_bytes()))];
+    if hosts.into_iter().flatten().any(|host| !is_here(host)) {
+        return ApiError::new(
+            ErrorCode::Forbidden,
+            "the emulator's own API is called by an address of this machine",
+        )
+        .into_response();
+    }
     next.run(request).await
+}
+
+/// `http://localhost:1` without its scheme; `null` stays what it is.
+fn after_scheme(origin: &[u8]) -> &[u8] {
+    let at = origin.windows(3).position(|three| three == b"://");
+    at.map_or(origin, |at| &origin[at + 3..])
+}
+
+/// Whether a host, with or without a port, is this machine.
+fn is_here(host: &[u8]) -> bool {
+    let Some(host) = std::str::from_utf8(host).ok().and_then(|host| host.parse::<Authority>().ok()) else {
+        return false;
+    };
+    let name = host.host().trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// Reads a JSON object; an array would pass for a struct otherwise.

@@ -241,7 +241,7 @@ fn update_table(base: &mut Base, table: usize, body: &Object) -> Result<Value, A
         entry["description"] = description(body)?.into();
     }
     if let Some(settings) = body.get("dateDependencySettings") {
-        if !settings.is_object() {
+        if !options::are_date_dependencies(settings, &base.tables[table]) {
             return Err(AirtableError::invalid_request());
         }
         entry["dateDependencySettings"] = settings.clone();
@@ -272,15 +272,16 @@ pub(crate) fn add_text_field(base: &mut Base, table: usize, name: &str) -> Resul
 
 fn create_field(base: &mut Base, table: usize, body: &Object) -> Result<Value, AirtableError> {
     let name = field_name(&base.tables[table], body, None)?;
-    let mut field = options::field(body, &name, description(body)?, &name)?;
-    by_ids(&mut field, names_of(&base.tables[table]));
     let own = &base.tables[table];
-    let inverses = link(base, &mut field, (&own.id.to_string(), &own.name), &name)?;
+    let place = format!("{}.{name}", own.name);
+    let mut field = options::field(body, &name, description(body)?, &place)?;
+    by_ids(&mut field, names_of(own));
+    let inverses = link(base, &mut field, (&own.id.to_string(), &own.name), &place)?;
     let mut definition = base.to_seed();
     push(&mut definition["tables"][table]["fields"], field);
     add_inverses(base, &mut definition, inverses.into_iter().collect());
     let position = base.tables[table].fields.len();
-    replace(base, &definition, &name)?;
+    replace(base, &definition, &place)?;
     Ok(meta::field(&base.tables[table].fields[position]))
 }
 
@@ -406,9 +407,11 @@ fn by_ids(field: &mut Value, find: impl Fn(&str, bool) -> Option<String>) {
     if field["type"] != "formula" {
         return;
     }
-    let parsed = field["options"]["formula"].as_str().and_then(|text| Tree::parse(text).ok());
-    if let Some(tree) = parsed {
-        field["options"]["formula"] = tree.rename_fields(find).to_string().into();
+    let renamed = field["options"]["formula"]
+        .as_str()
+        .and_then(|text| Some(Tree::parse(text).ok()?.rename_fields_in(text, find)));
+    if let Some(renamed) = renamed {
+        field["options"]["formula"] = renamed.into();
     }
 }
 

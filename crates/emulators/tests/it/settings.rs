@@ -105,3 +105,17 @@ async fn a_user_has_the_role_that_a_base_gives_and_a_token_may_narrow_it_down() 
     let people = &people["individualCollaborators"]["baseCollaborators"];
     assert_eq!([&people[0]["permissionLevel"], &people[1]["permissionLevel"]], ["create", "read"]);
 }
+
+#[tokio::test]
+async fn pages_from_elsewhere_do_not_reach_the_emulators_own_api() {
+    let app = TestApp::spawn().await;
+    for (headers, status) in [
+        ("Origin: http://localhost:3000\r\n", 200),
+        ("Origin: http://127.0.0.1\r\n", 200),
+        ("Origin: https://evil.test\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: http://localhost.evil.test\r\n", 403),
+    ] {
+        assert_eq!(app.raw("GET", "/__emulator/clock", headers, b"").await.status, status, "{headers}");
+    }
+}

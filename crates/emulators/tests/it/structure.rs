@@ -146,12 +146,12 @@ async fn what_a_field_needs_is_asked_for_and_what_cannot_be_created_is_refused()
     let refused = app.post(&fields(), json!({"name": "N", "type": "number"})).await;
     assert_eq!(
         refused.refused(422, "INVALID_FIELD_TYPE_OPTIONS_FOR_CREATE"),
-        "Invalid options for N: Failed schema validation: N.options is missing"
+        "Invalid options for Things.N: Failed schema validation: Things.N.options is missing"
     );
     let refused = app.post(&fields(), json!({"name": "N", "type": "autoNumber"})).await;
     assert_eq!(
         refused.refused(422, "UNSUPPORTED_FIELD_TYPE_FOR_CREATE"),
-        "Invalid options for N: Creating autoNumber fields is not supported at this time"
+        "Invalid options for Things.N: Creating autoNumber fields is not supported at this time"
     );
     for (kind, options) in [
         ("number", json!({"precision": 9})),
@@ -254,4 +254,37 @@ async fn changing_the_structure_needs_its_scope_and_the_role_of_a_creator() {
         app.call_as("patSchemaOnly", "GET", &format!("/v0/meta/bases/{BASE}"), None).await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn a_formula_stays_as_it_was_written_but_for_the_names_of_fields() {
+    let app = begin().await;
+    let body =
+        json!({"name": "F", "type": "formula", "options": {"formula": " ({Number}*2)+ Number & '{Name}'"}});
+    let made = app.post(&fields(), body).await.ok();
+    let number = super::support::id("fld", 4);
+    assert_eq!(made["options"]["formula"], format!(" ({{{number}}}*2)+ {{{number}}} & '{{Name}}'"));
+}
+
+#[tokio::test]
+async fn dependencies_between_dates_are_checked() {
+    let app = begin().await;
+    let target = format!("{}/Things", tables());
+    let day = super::support::id("fld", 12);
+    let settings = json!({"isEnabled": true, "startDateFieldId": day, "predecessorFieldId": null, "reschedulingMode": "fixed", "holidays": ["2026-12-25"]});
+    let made = app.patch(&target, json!({"dateDependencySettings": settings})).await.ok();
+    assert_eq!(made["dateDependencySettings"], settings);
+    for (key, bad) in [
+        ("isEnabled", json!(1)),
+        ("reschedulingMode", json!("sometimes")),
+        ("startDateFieldId", json!("fldNowhere0000001")),
+        ("holidays", json!(["Christmas"])),
+        ("unheardOf", json!(true)),
+    ] {
+        let mut settings = settings.clone();
+        settings[key] = bad;
+        app.patch(&target, json!({"dateDependencySettings": settings}))
+            .await
+            .refused(422, "INVALID_REQUEST_UNKNOWN");
+    }
 }

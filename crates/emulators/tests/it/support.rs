@@ -159,7 +159,7 @@ impl TestApp {
     async fn try_text(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Option<String> {
         let mut stream = TcpStream::connect(self.address).await.ok()?;
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await.ok()?;

@@ -85,12 +85,16 @@ impl Limiter {
     /// Counts one arrival. Call it only for bases and users that exist: each is remembered.
     pub(crate) fn arrive(&mut self, arrival: Arrival<'_>, limits: &Limits) -> Result<(), Refused> {
         let now = arrival.instant;
-        self.count_month(&arrival, limits)?;
+        let within_month = self.count_month(&arrival, limits);
         let mut base = arrival.base.map(|(base, _)| self.bases.entry(base).or_default());
         let user = self.users.entry(arrival.user).or_default();
         user.counters.requests += 1;
         if let Some(base) = &mut base {
             base.counters.requests += 1;
+            base.counters.refused += u64::from(within_month.is_err());
+        }
+        within_month?;
+        if let Some(base) = &mut base {
             base.check(limits.requests_per_second_per_base, limits, now)?;
         }
         user.check(limits.requests_per_second_per_user, limits, now)?;

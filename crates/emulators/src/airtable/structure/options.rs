@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::airtable::errors::AirtableError;
 use crate::airtable::ids::FieldId;
-use crate::airtable::model::DateFormat;
+use crate::airtable::model::{DateFormat, Table};
 use crate::airtable::write::COLORS;
 
 const HUES: [&str; 10] =
@@ -179,4 +179,23 @@ fn choices(options: &mut Map<String, Value>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether `dateDependencySettings` are in order for a table.
+/// Source: <https://airtable.com/developers/web/api/model/date-dependency-settings>.
+pub(super) fn are_date_dependencies(settings: &Value, table: &Table) -> bool {
+    let Some(settings) = settings.as_object() else { return false };
+    let is_field = |value: &Value| {
+        value.as_str().is_some_and(|id| table.fields.iter().any(|own| own.id.to_string() == id))
+    };
+    let is_date = |value: &Value| value.as_str().is_some_and(|day| day.parse::<jiff::civil::Date>().is_ok());
+    settings.get("isEnabled").is_some_and(Value::is_boolean)
+        && settings.iter().all(|(key, value)| match key.as_str() {
+            "isEnabled" | "shouldSkipWeekendsAndHolidays" | "isForwardOnly" => value.is_boolean(),
+            "durationFieldId" | "startDateFieldId" | "endDateFieldId" => is_field(value),
+            "predecessorFieldId" => value.is_null() || is_field(value),
+            "reschedulingMode" => ["flexible", "fixed", "none"].iter().any(|mode| value == mode),
+            "holidays" => value.as_array().is_some_and(|days| days.iter().all(is_date)),
+            _ => false,
+        })
 }
