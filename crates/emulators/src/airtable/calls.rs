@@ -317,8 +317,8 @@ impl Caller<'_> {
             }
             Call::Write(wanted) => {
                 let base = self.visible(id, Scope::RecordsWrite)?;
-                let actor = self.actor(&base);
                 let mut locked = write(&base.live);
+                let actor = self.actor(&base); // its time is that of its turn
                 let table = find_table(&locked, table)?;
                 let before = self.before_if_watched(&locked);
                 let Written { mut answer, attached } = wanted.apply(&mut locked, table, actor)?;
@@ -337,8 +337,8 @@ impl Caller<'_> {
     /// As [`Self::records`], for a file that is uploaded into a cell.
     fn upload(&self, base: BaseId, upload: &Upload) -> Result<Value, AirtableError> {
         let base = self.visible(base, Scope::RecordsWrite)?;
-        let actor = self.actor(&base);
         let mut locked = write(&base.live);
+        let actor = self.actor(&base); // its time is that of its turn
         let before = self.before_if_watched(&locked);
         let (answer, file) = upload.apply(&mut locked, &self.shared.files, actor)?;
         self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
@@ -453,8 +453,8 @@ impl Caller<'_> {
             return comments::list(&base, table, record, &self.world.users, page);
         }
         let base = self.visible(base, Scope::CommentsWrite)?;
-        let actor = self.actor(&base);
         let mut locked = write(&base.live);
+        let actor = self.actor(&base); // its time is that of its turn
         let table = find_table(&locked, table)?;
         let answer = comments::write(&mut locked, table, record, wanted, actor)?;
         self.keep(locked, answer)

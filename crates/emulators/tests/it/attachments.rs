@@ -159,7 +159,7 @@ async fn urls_lead_to_where_the_request_was_sent() {
     let target = upload_to(&record, "Files");
     let own = format!("http://{}/attachments/", app.address);
     let expected = [
-        (target.clone(), "http://test/attachments/"), // the Host of these tests
+        (target.clone(), "http://localhost/attachments/"), // the Host of these tests
         (format!("http://emulator:8902{target}"), "http://emulator:8902/attachments/"),
         (format!("http://content.airtable.com{target}"), own.as_str()),
     ];

@@ -173,7 +173,10 @@ async fn what_a_field_needs_is_asked_for_and_what_cannot_be_created_is_refused()
     ] {
         let body = json!({"name": "N", "type": kind, "options": options});
         let message = app.post(&fields(), body).await.refused(422, "INVALID_FIELD_TYPE_OPTIONS_FOR_CREATE");
-        assert!(message.starts_with("Invalid options for N: Failed schema validation: N."), "{message}");
+        assert!(
+            message.starts_with("Invalid options for Things.N: Failed schema validation: Things.N."),
+            "{message}"
+        );
     }
     for name in ["Name", "nAME", "", " "] {
         let body = json!({"name": name, "type": "email"});
