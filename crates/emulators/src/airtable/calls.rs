@@ -398,8 +398,7 @@ impl Caller<'_> {
         let base = read(&base.live);
         let now = self.shared.clock.now().as_millisecond();
         let most = self.shared.limits().max_webhooks_per_base;
-        let mut answer =
-            lock(&self.world.webhooks).answer(wanted, &base, |scope| self.grant.has(scope), most, now)?;
+        let mut answer = lock(&self.world.webhooks).answer(wanted, &base, self.grant, most, now)?;
         if matches!(wanted, webhooks::Wanted::Payloads { .. }) {
             self.urls.complete_all(&mut answer);
         }

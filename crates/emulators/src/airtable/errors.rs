@@ -91,6 +91,12 @@ impl AirtableError {
         Self::unprocessable("TOO_MANY_WEBHOOKS_IN_BASE", format!("A base has at most {most} webhooks"))
     }
 
+    /// The same, of one integration. The type is what integrations look for; our wording.
+    pub(crate) fn too_many_webhooks_of_integration(most: usize) -> Self {
+        let message = format!("An integration has at most {most} webhooks in a base");
+        Self::unprocessable("TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE", message)
+    }
+
     /// A well-formed id that a single-record write or delete did not find.
     pub(crate) fn record_not_found() -> Self {
         Self::object(StatusCode::NOT_FOUND, "MODEL_ID_NOT_FOUND", "Record not found")

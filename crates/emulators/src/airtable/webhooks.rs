@@ -9,6 +9,7 @@ mod specification;
 mod told;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,12 +18,16 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::changes::Transaction;
 pub(crate) use self::ping::Ping;
 use self::specification::Specification;
-use super::access::Scope;
+use super::access::Grant;
 use super::errors::AirtableError;
 use super::fields::date;
 use super::ids::{BaseId, WebhookId};
 use super::model::Base;
 use super::query::Query;
+
+/// Hooks that one integration may have in a base.
+/// Source: <https://airtable.com/developers/web/api/webhooks-overview>.
+const MOST_OF_INTEGRATION: usize = 2;
 
 /// Payloads on a page.
 const MAX_PAYLOADS: u64 = 50;
@@ -96,6 +101,8 @@ impl Wanted {
 /// A webhook. Times are milliseconds since 1970.
 struct Hook {
     id: WebhookId,
+    /// The integration that made it; `None`: it was made with a personal token.
+    owner: Option<Arc<str>>,
     secret: [u8; 32],
     notification_url: Option<String>,
     notifies: bool,
@@ -111,6 +118,11 @@ struct Hook {
 }
 
 impl Hook {
+    /// Integrations see their own hooks only.
+    fn is_seen_by(&self, integration: Option<&str>) -> bool {
+        integration.is_none_or(|integration| self.owner.as_deref() == Some(integration))
+    }
+
     fn is_enabled(&self, now: i64) -> bool {
         self.works && now < self.expires
     }
@@ -213,38 +225,44 @@ impl Webhooks {
         hook.last_result = result;
     }
 
-    /// Does what is wanted; `has` says which scopes the caller has, `most` how many
-    /// hooks a base may have.
+    /// Does what is wanted by the holder of `grant`; `most` is how many hooks a base may have.
     pub(crate) fn answer(
         &mut self,
         wanted: &Wanted,
         base: &Base,
-        has: impl Fn(Scope) -> bool,
+        grant: &Grant,
         most: usize,
         now: i64,
     ) -> Result<Value, AirtableError> {
         let of_base = self.0.entry(base.id).or_default();
         // A week after it has expired, a hook is gone.
         of_base.hooks.retain(|hook| now < hook.expires + LIFE);
+        let integration = grant.client.as_deref();
         let find = |id: WebhookId, hooks: &[Hook]| {
-            hooks.iter().position(|hook| hook.id == id).ok_or_else(AirtableError::webhook_not_found)
+            let found = hooks.iter().position(|hook| hook.id == id && hook.is_seen_by(integration));
+            found.ok_or_else(AirtableError::webhook_not_found)
         };
         match wanted {
             Wanted::List => {
-                let list: Vec<_> = of_base.hooks.iter().map(|hook| hook.json(now)).collect();
-                Ok(json!({"webhooks": list}))
+                let seen = of_base.hooks.iter().filter(|hook| hook.is_seen_by(integration));
+                Ok(json!({"webhooks": seen.map(|hook| hook.json(now)).collect::<Vec<_>>()}))
             }
             Wanted::Create(body) => {
                 let (notification_url, specification) = specification::read(body, base)?;
-                if !specification.scopes().all(&has) {
+                if !specification.scopes().all(|scope| grant.has(scope)) {
                     return Err(AirtableError::not_found_or_not_allowed());
                 }
                 if of_base.hooks.len() >= most {
                     return Err(AirtableError::too_many_webhooks(most));
                 }
+                let own = of_base.hooks.iter().filter(|hook| hook.is_seen_by(integration)).count();
+                if integration.is_some() && own >= MOST_OF_INTEGRATION {
+                    return Err(AirtableError::too_many_webhooks_of_integration(MOST_OF_INTEGRATION));
+                }
                 let secret: [u8; 32] = rand::random();
                 let hook = Hook {
                     id: WebhookId::mint(),
+                    owner: grant.client.clone(),
                     secret,
                     last_success: None,
                     last_result: Value::Null,
@@ -285,7 +303,7 @@ impl Webhooks {
             Wanted::Payloads { id, cursor, limit } => {
                 let at = find(*id, &of_base.hooks)?;
                 let hook = &mut of_base.hooks[at];
-                if !hook.specification.scopes().all(&has) {
+                if !hook.specification.scopes().all(|scope| grant.has(scope)) {
                     return Err(AirtableError::not_found_or_not_allowed());
                 }
                 if hook.is_enabled(now) {

@@ -535,3 +535,47 @@ async fn a_snapshot_holds_clients_and_grants_and_puts_them_back() {
     whoami(&again, &new).await.refused(401, "AUTHENTICATION_REQUIRED");
     refused(&exchange(&again, "granted", &waiting).await, 400, "invalid_grant");
 }
+
+#[tokio::test]
+async fn an_integration_sees_its_own_webhooks_only_and_may_have_two_in_a_base() {
+    let mut seed = with_clients();
+    seed["tokens"][0]["scopes"].as_array_mut().unwrap().push("webhook:manage".into());
+    let app = TestApp::with_seed(&seed).await;
+    let scope = "webhook:manage data.records:read data.records:write";
+    let own = text(&tokens(&app, "granted", scope).await, "access_token");
+    let page = app.raw("GET", &authorize_path("asking", scope), "", b"").await;
+    let ticket = page.body.as_str().unwrap().split("name=\"ticket\" value=\"").nth(1).unwrap();
+    let ticket = ticket.split('"').next().unwrap();
+    let agreed =
+        post(&app, "authorize", "", &[("ticket", ticket), ("decision", "grant"), ("base", "*")]).await;
+    let other = exchange(&app, "asking", &returned(&agreed, "code").unwrap()).await.ok();
+    let other = text(&other, "access_token");
+
+    let hooks = format!("/v0/bases/{BASE}/webhooks");
+    let wanted = json!({"specification": {"options": {"filters": {"dataTypes": ["tableData"]}}}});
+    let create = async |token: &str| app.call_as(token, "POST", &hooks, Some(wanted.clone())).await;
+    let personal = create(FULL).await.ok();
+    let first = create(&own).await.ok();
+    create(&own).await.ok();
+    create(&own).await.refused(422, "TOO_MANY_WEBHOOKS_BY_OAUTH_INTEGRATION_IN_BASE");
+    let elses = create(&other).await.ok();
+    let count = async |token: &str| {
+        let listed = app.call_as(token, "GET", &hooks, None).await.ok();
+        listed["webhooks"].as_array().unwrap().len()
+    };
+    assert_eq!((count(FULL).await, count(&own).await, count(&other).await), (4, 2, 1));
+    for hidden in [&personal, &elses] {
+        let hook = format!("{hooks}/{}", text(hidden, "id"));
+        for (method, path) in [
+            ("GET", format!("{hook}/payloads")),
+            ("POST", format!("{hook}/refresh")),
+            ("DELETE", hook.clone()),
+        ] {
+            app.call_as(&own, method, &path, None).await.refused(404, "MODEL_ID_NOT_FOUND");
+        }
+    }
+    // A hook is the integration's, not the token's.
+    let again = text(&tokens(&app, "granted", scope).await, "access_token");
+    app.call_as(&again, "DELETE", &format!("{hooks}/{}", text(&first, "id")), None).await.ok();
+    create(&again).await.ok();
+}
