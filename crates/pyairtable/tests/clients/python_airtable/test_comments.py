@@ -1,6 +1,7 @@
 """Comments on records (section 9 of Airtable's reference)."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -62,6 +63,14 @@ def test_pages_of_comments(wire: Wire) -> None:
     assert small["comments"] == found[:7] and small["offset"]
     for size in ("101", "0", "x"):
         wire.refused(422, "INVALID_REQUEST_UNKNOWN", "GET", f"{COMMENTS}?pageSize={size}")
+
+
+def test_comments_made_at_once_come_in_the_order_of_their_times(wire: Wire) -> None:
+    """Section 9: newest first, whoever wrote at the same moment."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: wire.unpaced.good("POST", COMMENTS, {"text": str(number)}), range(90)))
+    times = [comment["createdTime"] for comment in wire.good("GET", COMMENTS)["comments"]]
+    assert len(times) == 90 and times == sorted(times, reverse=True)
 
 
 @pytest.mark.parametrize("written", [f"@[{BO}]", "@[bo@harbour.test]"])

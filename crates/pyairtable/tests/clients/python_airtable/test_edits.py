@@ -75,6 +75,8 @@ def test_nobody_edits_with_a_token(wire: Wire) -> None:
     """They are of this machine, not of Airtable: a token neither helps nor hinders."""
     answer = requests.post(f"{wire.admin or wire.url}/__emulator/edits", json={"edits": []}, headers={"Authorization": f"Bearer {FULL}"}, timeout=5)
     assert answer.json() == {"answers": []}
+    for foreign in ({"Host": "evil.test"}, {"Origin": "https://evil.test"}):
+        assert requests.post(f"{wire.admin or wire.url}/__emulator/edits", json={"edits": []}, headers=foreign, timeout=5).status_code in (400, 403, 421), foreign
     assert edited(wire, ("GET", "/v0/meta/whoami"))[0]["id"] == ADA
 
 

@@ -390,3 +390,16 @@ def test_addresses_that_a_client_may_register(tmp_path: Path, uri: str) -> None:
     """Section 13.1."""
     done = check(tmp_path, json.dumps({**SEED, "oauthClients": [client(PUBLIC, redirectUris=[uri])]}))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_integration_has_webhooks_of_its_own(port: Port) -> None:
+    """Sections 4 and 11.1: it sees only them, and two per base."""
+    hooks, asked = f"/v0/bases/{DOCK}/webhooks", {"specification": {"options": {"filters": {"dataTypes": ["tableData"]}}}}
+    token = port.grant(ONE_BASE, scope="data.records:read webhook:manage")["access_token"]
+    foreign = port.good("POST", hooks, asked, key="patPort.all")["id"]
+    mine = [port.good("POST", hooks, asked, key=token)["id"] for _ in range(2)]
+    assert port.ask("POST", hooks, asked, key=token).status_code in (403, 422)
+    assert [hook["id"] for hook in port.good("GET", hooks, key=token)["webhooks"]] == mine
+    assert port.ask("GET", f"{hooks}/{foreign}/payloads", key=token).status_code in (403, 404, 422)
+    assert port.ask("DELETE", f"{hooks}/{foreign}", key=token).status_code in (403, 404, 422)
+    assert port.good("GET", f"{hooks}/{mine[0]}/payloads", key=token)["payloads"] == []

@@ -191,7 +191,7 @@ def test_addresses_are_measured_to_the_letter(yard: Yard) -> None:
 
 
 def test_webhooks_tell_cells_that_are_only_read(yard: Yard) -> None:
-    """Section 7, column V2, and section 7.2: lookups by record, errors and numbers that are none."""
+    """Section 7, column V2, and section 7.2: choices of a source, lookups by record, errors and numbers that are none."""
     hooks = f"/v0/bases/{y.YARD}/webhooks"
     asked = {"options": {"filters": {"dataTypes": ["tableData"]}, "includes": {"includeCellValuesInFieldIds": "all"}}}
     hook = yard.good("POST", hooks, {"specification": asked})["id"]
@@ -206,6 +206,7 @@ def test_webhooks_tell_cells_that_are_only_read(yard: Yard) -> None:
     def cell(record: str, name: str) -> object:
         return told[record][ident("fld", name)]
 
+    assert cell(y.SCREW, "Source") == y.SOURCES["choices"][0]
     assert (cell(y.SCREW, "Draft"), cell(y.SCREW, "Open")) == (y.DRAFT, y.OPEN)
     assert (cell(y.SCREW, "Ratio"), cell(y.SCREW, "Fault")) == ({"specialValue": "NaN"}, {"error": "#ERROR!"})
     assert [choice["name"] for choice in cell(y.SCREW, "Kinds")] == ["B", "A"] and cell(y.SCREW, "Born") == "2022-02-03"
