@@ -411,3 +411,88 @@ async fn tokens_and_users_of_a_snapshot_take_the_place_of_those_before_but_for_t
     let (first, second) = (taken(&app).await, app.text("PUT", SNAPSHOT, &taken(&app).await).await);
     assert_eq!((taken(&app).await, second.contains("true")), (first, true));
 }
+
+/// One change of the base, or an attempt at one: what it makes of these numbers, and whether it is carried out, does not matter.
+async fn change(app: &TestApp, (what, one, other): (u8, usize, usize)) {
+    let tables = ["Things", "tblOthers00000002"];
+    let (table, linked) = (tables[one % 2], tables[(one + 1) % 2]);
+    let target = |table: &str| format!("/v0/{BASE}/{table}");
+    let ids = async |table: &str| -> Vec<String> {
+        let page = app.get(&target(table)).await.ok();
+        page["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| record["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let own = ids(table).await;
+    let Some(record) = own.get(other % own.len().max(1)).cloned() else {
+        app.create(table, json!({"Name": "again"})).await;
+        return;
+    };
+    let path = format!("{}/{record}", target(table));
+    match what {
+        0 | 1 => drop(app.create(table, json!({"Name": format!("new {one}")})).await),
+        2 => drop(app.delete(&path).await),
+        3 => {
+            let mut links = ids(linked).await;
+            let places = links.len().max(1);
+            links.rotate_left(one / 2 % places);
+            links.truncate(other % 4);
+            let field = if table == "Things" { "Others" } else { "Things" };
+            app.patch(&path, json!({"fields": {field: links}})).await.ok();
+        }
+        4 => drop(app.patch(&path, json!({"fields": {"Name": format!("changed {other}")}})).await),
+        5 if table == "Things" => {
+            let fields = json!({"Number": other as f64 / 7.0, "Status": format!("State {}", other % 5), "Day": "2026-01-31",
+                "Tags": ["red", format!("tag {}", one % 3)], "Others": [format!("named {}", one % 4)]});
+            app.patch(&path, json!({"typecast": true, "fields": fields})).await.ok();
+        }
+        6 => drop(app.put(&path, json!({"fields": {"Name": null}})).await),
+        7 => {
+            let comment = json!({"text": format!("said {one} @[grace@example.com]")});
+            app.call_as(COMMENTER, "POST", &format!("{path}/comments"), Some(comment)).await.ok();
+        }
+        8 => {
+            let formula = json!({"formula": "LEN({Name}) & LAST_MODIFIED_TIME()"});
+            let field = json!({"name": format!("Field {other}"), "type": "formula", "options": formula});
+            app.post(&format!("/v0/meta/bases/{BASE}/tables/{table}/fields"), field).await;
+        }
+        _ => {
+            let parents: Vec<String> =
+                ids("tblOthers00000002").await.into_iter().rev().take(other % 3).collect();
+            let records = json!([{"fields": {"Name": format!("n{}", other % 3), "Parent": parents}}]);
+            let upsert = json!({"performUpsert": {"fieldsToMergeOn": ["Name"]}, "records": records});
+            app.patch(&target("tblOthers00000002"), upsert).await;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn after_any_changes_a_snapshot_gives_the_same_answers_and_goes_on_in_the_same_way(
+        changes in prop::collection::vec((0..10_u8, 0..1000_usize, 0..1000_usize), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let app = TestApp::with_seed(&remembered()).await;
+            for wanted in changes {
+                change(&app, wanted).await;
+            }
+            let (before, snapshot) = (seen(&app, BASE).await, taken(&app).await);
+            let other = TestApp::with_seed(&serde_json::from_str(&snapshot).unwrap()).await;
+            same(&seen(&other, BASE).await, &before);
+            assert_eq!(taken(&other).await, snapshot);
+            app.text("PUT", SNAPSHOT, &snapshot).await;
+            same(&seen(&app, BASE).await, &before);
+            let number = async |app: &TestApp| {
+                let record = app.create("Things", json!({"Name": "next"})).await;
+                app.cells("Things", &record).await["Auto"].clone()
+            };
+            assert_eq!(number(&other).await, number(&app).await);
+        });
+    }
+}
