@@ -8,6 +8,7 @@ use super::emulator::{read, write};
 use super::ids::BaseId;
 use super::kept::{Keeper, Pending};
 use super::model::Base;
+use super::webhooks::Document;
 
 /// A base, and what it was like when the emulator started (unchanged records are shared).
 pub(super) struct Kept {
@@ -72,12 +73,17 @@ impl Bases {
         pending
     }
 
-    /// Hands over what has changed in a base, which the caller has locked. A base that a reset has removed meanwhile is kept
+    /// Hands over what has changed in a base, which the caller has locked, and documents that belong to the change. A base that a reset has removed meanwhile is kept
     /// nowhere.
-    pub(super) fn keep(&self, base: &mut Base, keeper: Option<&Keeper>) -> Option<Pending> {
+    pub(super) fn keep(
+        &self,
+        base: &mut Base,
+        documents: Vec<Document>,
+        keeper: Option<&Keeper>,
+    ) -> Option<Pending> {
         let list = read(&self.list);
         let position = *list.index.get(&base.id)?;
-        keeper.map(|keeper| keeper.keep(position, base))
+        keeper.map(|keeper| keeper.keep(position, base, documents))
     }
 
     /// Makes all bases what they were at the start; those that were made since are gone.

@@ -227,6 +227,17 @@ impl Shared {
         world.tokens.authenticate(headers, integration)
     }
 
+    /// Notes what became of a ping.
+    fn pinged(&self, ping: &webhooks::Ping, result: Value) {
+        let world = self.world();
+        let mut webhooks = lock(&world.webhooks);
+        webhooks.pinged(ping, result);
+        let documents = webhooks.take_journal();
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| !documents.is_empty()) {
+            keeper.put_documents(documents); // nobody waits for it
+        }
+    }
+
     /// Runs what waits for a base's lock, or computes over all of its records, on a thread that serves nothing else
     /// meanwhile: otherwise two long formulas keep two cores from answering anybody.
     async fn apart<T: Into<Answer>>(
@@ -322,8 +333,7 @@ impl Caller<'_> {
                 let table = find_table(&locked, table)?;
                 let before = self.before_if_watched(&locked);
                 let Written { mut answer, attached } = wanted.apply(&mut locked, table, actor)?;
-                self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
-                let kept = self.keep(locked, Value::Null);
+                let kept = self.finish(before.as_ref(), locked, actor, self.source, Value::Null);
                 let troubles = self.shared.ingest(id, attached);
                 if !troubles.is_empty() {
                     let reasons: Vec<_> = troubles.into_iter().map(Trouble::reason).collect();
@@ -341,10 +351,9 @@ impl Caller<'_> {
         let actor = self.actor(&base); // its time is that of its turn
         let before = self.before_if_watched(&locked);
         let (answer, file) = upload.apply(&mut locked, &self.shared.files, actor)?;
-        self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
         // Handed over before the record that holds it.
         let file = self.shared.files.keep(&file, self.shared.keeper.as_ref());
-        let kept = self.keep(locked, answer);
+        let kept = self.finish(before.as_ref(), locked, actor, self.source, answer);
         match file.is_none_or(Pending::wait) {
             true => kept,
             false => Err(AirtableError::server_error()),
@@ -365,8 +374,7 @@ impl Caller<'_> {
         let mut locked = write(&base.live);
         let before = self.before_if_watched(&locked);
         let answer = wanted.apply(&mut locked, actor.role)?;
-        self.tell_webhooks(before.as_ref(), &locked, actor, self.source);
-        self.keep(locked, answer)
+        self.finish(before.as_ref(), locked, actor, self.source, answer)
     }
 
     /// CSV data from a source; only personal access tokens may send it.
@@ -386,8 +394,7 @@ impl Caller<'_> {
         let sync = found.cloned().ok_or_else(AirtableError::not_found_or_not_allowed)?;
         let before = self.before_if_watched(&locked);
         let answer = sync::apply(&mut locked, table, &sync, sheet, actor)?;
-        self.tell_webhooks(before.as_ref(), &locked, actor, Source::Sync);
-        self.keep(locked, answer)
+        self.finish(before.as_ref(), locked, actor, Source::Sync, answer)
     }
 
     fn webhooks(&self, id: BaseId, wanted: &webhooks::Wanted) -> Result<Value, AirtableError> {
@@ -398,11 +405,20 @@ impl Caller<'_> {
         let base = read(&base.live);
         let now = self.shared.clock.now().as_millisecond();
         let most = self.shared.limits().max_webhooks_per_base;
-        let mut answer = lock(&self.world.webhooks).answer(wanted, &base, self.grant, most, now)?;
+        let mut webhooks = lock(&self.world.webhooks);
+        let mut answer = webhooks.answer(wanted, &base, &webhooks::Asker { grant: self.grant, most, now })?;
+        let documents = webhooks.take_journal();
+        let keeper = self.shared.keeper.as_ref().filter(|_| !documents.is_empty());
+        let pending = keeper.map(|keeper| keeper.put_documents(documents));
+        drop(webhooks);
         if matches!(wanted, webhooks::Wanted::Payloads { .. }) {
             self.urls.complete_all(&mut answer);
         }
-        Ok(answer)
+        // Reading payloads makes a hook live longer, and waits for nothing.
+        match pending.filter(|_| wanted.changes_hooks()).is_none_or(Pending::wait) {
+            true => Ok(answer),
+            false => Err(AirtableError::server_error()),
+        }
     }
 
     /// The base as it is (unchanged records are shared), if a webhook has to be told what a write changes.
@@ -410,16 +426,33 @@ impl Caller<'_> {
         lock(&self.world.webhooks).watch(base.id).then(|| base.past())
     }
 
-    fn tell_webhooks(&self, before: Option<&Base>, after: &Base, actor: Actor<'_>, source: Source) {
-        if let Some(before) = before {
-            let pings = lock(&self.world.webhooks).tell(&Transaction { before, after, actor, source });
-            for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
-                let shared = Arc::clone(self.shared);
-                let note = move |ping: &webhooks::Ping, result| {
-                    lock(&shared.world().webhooks).note(ping, result);
-                };
-                tokio::spawn(ping.send(note));
-            }
+    /// Tells webhooks of a write, and gives its answer once both are where bases are kept.
+    fn finish(
+        &self,
+        before: Option<&Base>,
+        mut locked: RwLockWriteGuard<'_, Base>,
+        actor: Actor<'_>,
+        source: Source,
+        answer: Value,
+    ) -> Result<Value, AirtableError> {
+        let Some(before) = before else { return self.keep(locked, answer) };
+        let mut webhooks = lock(&self.world.webhooks);
+        let transaction = Transaction { before, after: &locked, actor, source };
+        let pings = webhooks.tell(&transaction);
+        let documents = webhooks.take_journal();
+        let pending = self.world.bases.keep(&mut locked, documents, self.shared.keeper.as_ref());
+        drop(webhooks);
+        drop(locked); // others go on while the file is written
+        self.shared.files.forget_gone(self.shared.keeper.as_ref());
+        let is_kept = pending.is_none_or(Pending::wait);
+        for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
+            let (told, timed) = (Arc::clone(self.shared), Arc::clone(self.shared));
+            let note = move |ping: &webhooks::Ping, result| told.pinged(ping, result);
+            tokio::spawn(ping.send(note, move || timed.clock.now()));
+        }
+        match is_kept {
+            true => Ok(answer),
+            false => Err(AirtableError::server_error()),
         }
     }
 
@@ -461,7 +494,7 @@ impl Caller<'_> {
 
     /// Gives the answer to a write once it is where bases are kept.
     fn keep(&self, mut locked: RwLockWriteGuard<'_, Base>, answer: Value) -> Result<Value, AirtableError> {
-        let pending = self.world.bases.keep(&mut locked, self.shared.keeper.as_ref());
+        let pending = self.world.bases.keep(&mut locked, Vec::new(), self.shared.keeper.as_ref());
         drop(locked); // others go on while the file is written
         self.shared.files.forget_gone(self.shared.keeper.as_ref());
         match pending.is_none_or(Pending::wait) {

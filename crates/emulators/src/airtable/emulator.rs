@@ -66,7 +66,7 @@ impl World {
             users: seed.users,
             tokens: seed.tokens,
             listings: Listings::default(),
-            webhooks: Mutex::default(),
+            webhooks: Mutex::new(seed.webhooks),
             oauth: Mutex::new(seed.oauth),
         }
     }
@@ -179,6 +179,7 @@ impl Emulator {
             limits: self.shared.limits(),
             unconfirmed: self.shared.unconfirmed(),
             oauth: lock(&world.oauth).clone(),
+            webhooks: lock(&world.webhooks).snapshot(),
             files: BTreeMap::new(), // they are in the cells
             attachment_sources: Sources::None,
         }
@@ -201,6 +202,7 @@ impl Emulator {
         if pending.is_some() {
             let tables = seed.bases.iter_mut().flat_map(|base| &mut base.tables);
             tables.for_each(|table| table.rows.note_changes());
+            seed.webhooks.keep_journal();
         }
         *world = World::new(seed, world.number + 1);
         pending
@@ -218,8 +220,10 @@ impl Emulator {
         let mut pending = world.bases.reset(keeper);
         pending.extend(lock(&world.oauth).begin_reset(&world.users, keeper));
         world.listings.reset();
-        lock(&world.webhooks).reset();
-        self.shared.files.forget_gone(self.shared.keeper.as_ref());
+        let mut webhooks = lock(&world.webhooks);
+        webhooks.reset();
+        pending.extend(keeper.map(|keeper| keeper.put_documents(webhooks.take_journal())));
+        self.shared.files.forget_gone(keeper);
         pending
     }
 

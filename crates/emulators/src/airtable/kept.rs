@@ -20,6 +20,7 @@ use super::ids::AttachmentId;
 use super::model::Base;
 use super::rows::Rows;
 use super::seed::Seed;
+use super::webhooks::{Document, Webhooks};
 
 pub use self::file::KeptError;
 
@@ -55,7 +56,7 @@ pub(super) struct Change {
     /// The last number that an autoNumber field of the table has given.
     numbers: Vec<(usize, usize, u32)>,
     /// By key; `None`: it is no more.
-    documents: Vec<(String, Option<String>)>,
+    documents: Vec<Document>,
     /// By the id of the attachment; `None`: it is no more.
     files: Vec<(String, Option<Bytes>)>,
     /// Everything there was is no more, before all else.
@@ -93,6 +94,8 @@ impl Keeper {
                     .filter_map(|(id, content)| Some((AttachmentId::parse(&id)?, content)))
                     .collect();
                 let known = users.0.len();
+                let webhooks = Webhooks::restore(&opened.documents, &seed.bases);
+                seed.webhooks = webhooks.map_err(|key| KeptError::Document { key })?;
                 seed.take_users(users);
                 if seed.users.0.len() > known {
                     // Cells name people by their places, so that these must not change again.
@@ -107,18 +110,21 @@ impl Keeper {
                 let mut change = Change::default();
                 seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
                 change.add_files(&seed);
+                change.documents = seed.webhooks.documents();
                 file.fill(&seed.users, &change).await?;
             }
         }
+        seed.webhooks.keep_journal();
         seed.bases.iter_mut().flat_map(|base| &mut base.tables).for_each(|table| table.rows.note_changes());
         let (jobs, queue) = mpsc::unbounded_channel();
         tokio::spawn(work(file, queue));
         Ok((seed, Self { jobs }, opened))
     }
 
-    /// Hands over what has changed in a base since the last time. The base must be locked, so that the order is right.
-    pub(super) fn keep(&self, position: usize, base: &mut Base) -> Pending {
-        let mut change = Change::default();
+    /// Hands over what has changed in a base since the last time, and documents that must be in the file with it. The base must
+    /// be locked, so that the order is right.
+    pub(super) fn keep(&self, position: usize, base: &mut Base, documents: Vec<Document>) -> Pending {
+        let mut change = Change { documents, ..Change::default() };
         change.add(position, base);
         self.hand_over(change)
     }
@@ -136,6 +142,7 @@ impl Keeper {
         let mut change = Change { emptied: true, users, ..Change::default() };
         seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
         change.documents.push((SETTINGS.to_owned(), Some(seed.settings())));
+        change.documents.extend(seed.webhooks.documents());
         change.add_files(seed);
         self.hand_over(change)
     }
@@ -148,6 +155,11 @@ impl Keeper {
     /// Keeps a text under a key, or nothing any more.
     pub(super) fn put_document(&self, key: &str, text: Option<String>) -> Pending {
         self.hand_over(Change { documents: vec![(key.to_owned(), text)], ..Change::default() })
+    }
+
+    /// Keeps several at once.
+    pub(super) fn put_documents(&self, documents: Vec<Document>) -> Pending {
+        self.hand_over(Change { documents, ..Change::default() })
     }
 
     /// Keeps the bytes of an attachment, or them no more.

@@ -13,6 +13,7 @@ mod settings;
 mod syncs;
 mod tokens;
 mod views;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +31,7 @@ use super::limits::Limits;
 use super::model::Base;
 use super::oauth::{Known, OAuth};
 use super::unconfirmed::Unconfirmed;
+use super::webhooks::Webhooks;
 
 /// What a seed has.
 const KEYS: [&str; 9] = [
@@ -59,6 +61,7 @@ pub struct Seed {
     /// Of attachments in the cells that do not hold theirs yet.
     pub(crate) files: BTreeMap<AttachmentId, Bytes>,
     pub(crate) attachment_sources: Sources,
+    pub(crate) webhooks: Webhooks,
 }
 
 /// A table of a seed, for telling people what there is.
@@ -132,6 +135,7 @@ impl Seed {
             oauth: OAuth::default(),
             files: BTreeMap::new(),
             attachment_sources: Sources::None,
+            webhooks: Webhooks::default(),
         }
     }
 
@@ -206,12 +210,12 @@ fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
     let mut users = tokens::users(&root, problems);
     let now = Timestamp::now();
     let mut files = SeededFiles::read(&root, problems);
-    let bases = metadata::bases(&root, &mut users, &mut files, now, problems);
+    let (bases, webhooks) = metadata::bases(&root, &mut users, &mut files, now, problems);
     let files = files.finish(problems);
     let Settings { tokens, limits, unconfirmed, oauth } =
         Settings::read(&root, &users, &bases, now, problems);
     let attachment_sources = settings::attachment_sources(&root, problems);
-    Some(Seed { bases, users, tokens, limits, unconfirmed, oauth, files, attachment_sources })
+    Some(Seed { bases, users, tokens, limits, unconfirmed, oauth, webhooks, files, attachment_sources })
 }
 
 /// What of a seed is neither people nor bases.

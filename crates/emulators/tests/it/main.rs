@@ -31,3 +31,4 @@ mod typecast;
 mod upsert;
 mod views;
 mod webhooks;
+mod webhooks_kept;

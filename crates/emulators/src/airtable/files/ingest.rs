@@ -175,7 +175,7 @@ impl Shared {
         if let Some(record) = rows.get_mut(attached.slot) {
             record.set(attached.field, attachment::cell(list));
         }
-        let record_kept = world.bases.keep(&mut locked, self.keeper.as_ref());
+        let record_kept = world.bases.keep(&mut locked, Vec::new(), self.keeper.as_ref());
         drop(locked);
         for pending in [file_kept, record_kept].into_iter().flatten() {
             // What cannot be written is said where it is tried; nobody waits for this.

@@ -70,6 +70,9 @@ pub enum KeptError {
     /// A base in it does not read back.
     #[error("the bases in the file are damaged")]
     Bases(#[from] SeedError),
+    /// What is kept beside bases does not read back.
+    #[error("the file's document \"{key}\" is damaged")]
+    Document { key: String },
     /// A record in it does not read back.
     #[error("the file's record in slot {slot} of table {table} of base {base} is damaged")]
     Record { base: usize, table: usize, slot: u32 },

@@ -178,6 +178,10 @@ impl Seed {
         let mut definition = base.to_seed();
         let tables = definition.as_object_mut().and_then(|definition| definition.shift_remove("tables"));
         open_object(out, &definition)?;
+        let hooks = self.webhooks.to_seed(base.id);
+        if !hooks.is_empty() {
+            list(out, "webhooks", hooks.into_iter())?;
+        }
         out.write_all(b",\n\"tables\":[")?;
         let tables = tables.as_ref().and_then(Value::as_array).into_iter().flatten();
         for (index, definition) in tables.enumerate() {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::files::SeededFiles;
 use super::json::{At, Object};
-use super::{Problems, compile, fields, records, syncs, tokens, views};
+use super::{Problems, compile, fields, records, syncs, tokens, views, webhooks};
 use crate::airtable::access::Users;
 use crate::airtable::dependents::Dependents;
 use crate::airtable::ids::{BaseId, TableId};
 use crate::airtable::model::{Base, Table};
+use crate::airtable::webhooks::{ReadHook, Webhooks};
 use airtable_formula::{Schema, Timestamp};
 
 /// Where bases lie unless a seed says otherwise.
@@ -42,18 +43,19 @@ pub(super) fn bases(
     seeded_files: &mut SeededFiles,
     now: Timestamp,
     problems: &mut Problems,
-) -> Vec<Base> {
+) -> (Vec<Base>, Webhooks) {
     let mut seen = HashSet::new();
-    let mut bases = Vec::new();
+    let (mut bases, mut hooks) = (Vec::new(), Vec::new());
     for at in root.items("bases", problems) {
         let path = at.path.clone();
-        let Some(base) = base(at, users, seeded_files, now, problems) else { continue };
+        let Some((base, watching)) = base(at, users, seeded_files, now, problems) else { continue };
+        hooks.push((base.id, watching));
         if !seen.insert(base.id) {
             problems.add(&path, format!("{} is already the id of another base", base.id));
         }
         bases.push(base);
     }
-    bases
+    (bases, Webhooks::of_seed(hooks))
 }
 
 fn base(
@@ -62,10 +64,19 @@ fn base(
     seeded_files: &mut SeededFiles,
     now: Timestamp,
     problems: &mut Problems,
-) -> Option<Base> {
+) -> Option<(Base, Vec<ReadHook>)> {
     let object = at.object(problems)?;
     object.only(
-        &["id", "name", "permissionLevel", "collaborators", "workspaceId", "createdTime", "tables"],
+        &[
+            "id",
+            "name",
+            "permissionLevel",
+            "collaborators",
+            "workspaceId",
+            "createdTime",
+            "tables",
+            "webhooks",
+        ],
         problems,
     );
     let id = object.id("id", "app", BaseId::parse, BaseId::mint, problems);
@@ -104,7 +115,8 @@ fn base(
     views::compile(&mut base, &raw, problems);
     base.dependents = Arc::new(Dependents::of(&base));
     records::load(&mut base, &raw, users, seeded_files, now, problems);
-    Some(base)
+    let hooks = webhooks::read(&object, &base, now, problems);
+    Some((base, hooks))
 }
 
 fn raw_tables<'n, 'a>(base: &Object<'n, 'a>, problems: &mut Problems) -> Vec<RawTable<'n, 'a>> {

@@ -31,11 +31,12 @@ pub(crate) struct Ping {
 }
 
 impl Ping {
-    /// Sends it, again and again until it is taken; `note` gets what the hook shows as its last result.
-    pub(crate) async fn send(self, note: impl Fn(&Ping, Value)) {
+    /// Sends it, again and again until it is taken; `note` gets what the hook shows as its last result, `now` says
+    /// what time it is for the emulator. Pauses are of real time.
+    pub(crate) async fn send(self, note: impl Fn(&Ping, Value), now: impl Fn() -> Timestamp) {
         for retry in 0..=RETRIES {
             let started = Instant::now();
-            let sent = tokio::time::timeout(PATIENCE, self.attempt()).await;
+            let sent = tokio::time::timeout(PATIENCE, self.attempt(now())).await;
             let problem = match sent {
                 Ok(Ok(200 | 204)) => None,
                 Ok(Ok(status)) => Some(format!("The receiver answered {status}")),
@@ -44,7 +45,7 @@ impl Ping {
             };
             let mut result = json!({
                 "success": problem.is_none(),
-                "completionTimestamp": date::iso(Timestamp::now().as_millisecond()),
+                "completionTimestamp": date::iso(now().as_millisecond()),
                 "durationMs": started.elapsed().as_millis() as u64,
                 "retryNumber": retry,
             });
@@ -59,12 +60,12 @@ impl Ping {
     }
 
     /// The status of the answer.
-    async fn attempt(&self) -> Result<u16, String> {
+    async fn attempt(&self, now: Timestamp) -> Result<u16, String> {
         let (address, host, target) = receiver(&self.url).ok_or("The URL is not http on this machine")?;
         let body = json!({
             "base": {"id": self.base.to_string()},
             "webhook": {"id": self.hook.to_string()},
-            "timestamp": date::iso(Timestamp::now().as_millisecond()),
+            "timestamp": date::iso(now.as_millisecond()),
         })
         .to_string();
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).map_err(|error| error.to_string())?;

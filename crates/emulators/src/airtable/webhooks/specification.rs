@@ -29,7 +29,8 @@ const SOURCES: [&str; 9] = [
 pub(super) enum RecordScope {
     Base,
     Table(TableId),
-    View(TableId, ViewId),
+    /// `None`: the view was gone already when the hook was read.
+    View(Option<TableId>, ViewId),
 }
 
 /// What a hook is told. `None` in a filter is everything.
@@ -71,6 +72,15 @@ pub(super) fn read(
     let specification = object(body.get("specification"))?;
     only(specification, &["options"])?;
     let options = object(specification.get("options"))?;
+    Ok((url, read_options(options, base, true)?))
+}
+
+/// `options` of a specification; whether what it watches is there is asked only if it is wanted to be.
+pub(super) fn read_options(
+    options: &Map<String, Value>,
+    base: &Base,
+    strict: bool,
+) -> Result<Specification, AirtableError> {
     only(options, &["filters", "includes"])?;
     let filters = object(options.get("filters"))?;
     only(
@@ -99,19 +109,18 @@ pub(super) fn read(
         Some(Value::String(all)) if all == "all" => Included::All,
         _ => Included::Only(fields(includes, "includeCellValuesInFieldIds", base)?.unwrap_or_default()),
     };
-    let specification = Specification {
+    Ok(Specification {
         json: Value::Object(options.clone()),
         data_types: data_types.ok_or_else(AirtableError::invalid_request)?,
         change_types: words(filters, "changeTypes", &CHANGE_TYPES)?,
         sources: words(filters, "fromSources", &SOURCES)?,
-        scope: scope(filters.get("recordChangeScope"), base)?,
+        scope: scope(filters.get("recordChangeScope"), base, strict)?,
         watched_data: fields(filters, "watchDataInFieldIds", base)?,
         watched_schemas: fields(filters, "watchSchemasOfFieldIds", base)?,
         included,
         previous_cells: flag(includes, "includePreviousCellValues")?,
         previous_fields: flag(includes, "includePreviousFieldDefinitions")?,
-    };
-    Ok((url, specification))
+    })
 }
 
 impl Specification {
@@ -148,7 +157,8 @@ impl Specification {
     pub(super) fn covers(&self, table: TableId) -> bool {
         match self.scope {
             RecordScope::Base => true,
-            RecordScope::Table(own) | RecordScope::View(own, _) => own == table,
+            RecordScope::Table(own) => own == table,
+            RecordScope::View(own, _) => own == Some(table),
         }
     }
 
@@ -227,7 +237,7 @@ fn fields(
 }
 
 /// A table or a view of the base; forms and lists cannot be watched.
-fn scope(value: Option<&Value>, base: &Base) -> Result<RecordScope, AirtableError> {
+fn scope(value: Option<&Value>, base: &Base, strict: bool) -> Result<RecordScope, AirtableError> {
     let text = match value {
         None | Some(Value::Null) => return Ok(RecordScope::Base),
         Some(Value::String(text)) => text,
@@ -238,7 +248,11 @@ fn scope(value: Option<&Value>, base: &Base) -> Result<RecordScope, AirtableErro
     match (table, view) {
         (Some(table), _) => Ok(RecordScope::Table(table)),
         (_, Some(((table, kind), view))) if !["form", "list"].contains(&kind) => {
-            Ok(RecordScope::View(table, view))
+            Ok(RecordScope::View(Some(table), view))
+        }
+        (None, None) if !strict => {
+            let gone = ViewId::parse(text).map(|view| RecordScope::View(None, view));
+            gone.ok_or_else(AirtableError::invalid_request)
         }
         _ => Err(AirtableError::invalid_request()),
     }
