@@ -1,5 +1,5 @@
 //! The emulator's own API under `/__emulator`: counters, the request log, limits, the clock, faults, snapshots,
-//! reset. For this machine only.
+//! reset. For this machine, or with the owner's token.
 
 mod edits;
 mod faults;
@@ -11,8 +11,8 @@ mod traffic;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::uri::Authority;
@@ -38,7 +38,7 @@ pub(super) fn router(emulator: Emulator) -> Router<Emulator> {
         .route("/snapshot", get(snapshot::take).put(snapshot::restore).layer(DefaultBodyLimit::disable()))
         .route("/reset", post(state::reset))
         .fallback(async || ApiError::new(ErrorCode::NoSuchRoute, "the emulator has no such route of its own"))
-        .layer(from_fn(only_from_here))
+        .layer(from_fn_with_state(emulator.clone(), only_from_here))
         .with_state(emulator)
 }
 
@@ -64,22 +64,19 @@ pub(super) fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// Refuses other machines. A server that does not say who is calling is taken to be part of a test.
-async fn only_from_here(request: Request, next: Next) -> Response {
+/// Lets this machine in, and from elsewhere whoever has the token of the emulator's owner. A server that does not say who is
+/// calling is taken to be part of a test.
+async fn only_from_here(State(emulator): State<Emulator>, request: Request, next: Next) -> Response {
+    let is_owner = emulator.shared.is_owner(request.headers());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    if peer.is_some_and(|ConnectInfo(peer)| !peer.ip().to_canonical().is_loopback()) {
-        return ApiError::new(ErrorCode::Forbidden, "only this machine may call the emulator's own API")
-            .into_response();
-    }
+    let is_elsewhere = peer.is_some_and(|ConnectInfo(peer)| !peer.ip().to_canonical().is_loopback());
     // A page from elsewhere may have been given our address under a name of its own, or send a form here.
     let (host, origin) = (request.headers().get(header::HOST), request.headers().get(header::ORIGIN));
-    let hosts = [host.map(HeaderValue::as_bytes), origin.map(|origin| after_scheme(origin.as_bytes()))];
-    if hosts.into_iter().flatten().any(|host| !is_here(host)) {
-        return ApiError::new(
-            ErrorCode::Forbidden,
-            "the emulator's own API is called by an address of this machine",
-        )
-        .into_response();
+    let names = [host.map(HeaderValue::as_bytes), origin.map(|origin| after_scheme(origin.as_bytes()))];
+    let is_misled = names.into_iter().flatten().any(|host| !is_here(host));
+    if !is_owner && (is_elsewhere || is_misled) {
+        let why = "the emulator's own API is for calls from this machine, to an address of it, or with the token of its owner";
+        return ApiError::new(ErrorCode::Forbidden, why).into_response();
     }
     next.run(request).await
 }

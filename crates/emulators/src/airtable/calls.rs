@@ -221,6 +221,11 @@ impl Shared {
         Ok(Who { grant, source: Source::PublicApi, admitted, urls: self.urls(parts) })
     }
 
+    /// Whether the token is that of whoever runs the emulator.
+    pub(super) fn is_owner(&self, headers: &HeaderMap) -> bool {
+        self.authenticate(&self.world(), headers).is_ok_and(|grant| grant.is_ours)
+    }
+
     fn authenticate(&self, world: &World, headers: &HeaderMap) -> Result<Arc<Grant>, AirtableError> {
         let now = self.clock.now().as_millisecond();
         let integration = |token: &str| lock(&world.oauth).access(token, now);

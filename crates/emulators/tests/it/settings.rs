@@ -107,8 +107,12 @@ async fn a_user_has_the_role_that_a_base_gives_and_a_token_may_narrow_it_down() 
 }
 
 #[tokio::test]
-async fn pages_from_elsewhere_do_not_reach_the_emulators_own_api() {
-    let app = TestApp::spawn().await;
+async fn only_its_owner_reaches_the_emulators_own_api_from_elsewhere() {
+    let app = TestApp::with_full_token().await;
+    let owned = format!("Authorization: Bearer {}\r\nOrigin: https://proxy.test\r\n", TestApp::OPERATOR);
+    let seeded = "Authorization: Bearer patFull.secret\r\nOrigin: https://proxy.test\r\n";
+    assert_eq!(app.raw("GET", "/__emulator/clock", &owned, b"").await.status, 200);
+    assert_eq!(app.raw("GET", "/__emulator/clock", seeded, b"").await.status, 403);
     for (headers, status) in [
         ("Origin: http://localhost:3000\r\n", 200),
         ("Origin: http://127.0.0.1\r\n", 200),
