@@ -232,15 +232,16 @@ impl Shared {
         world.tokens.authenticate(headers, integration)
     }
 
-    /// Notes what became of a ping.
-    fn pinged(&self, ping: &webhooks::Ping, result: Value) {
+    /// Notes what became of a ping; gives whether there is anybody to be pinged again.
+    fn pinged(&self, ping: &webhooks::Ping, result: Value) -> bool {
         let world = self.world();
         let mut webhooks = lock(&world.webhooks);
-        webhooks.pinged(ping, result);
+        let goes_on = webhooks.pinged(ping, result);
         let documents = webhooks.take_journal();
         if let Some(keeper) = self.keeper.as_ref().filter(|_| !documents.is_empty()) {
             keeper.put_documents(documents); // nobody waits for it
         }
+        goes_on
     }
 
     /// Runs what waits for a base's lock, or computes over all of its records, on a thread that serves nothing else
@@ -453,7 +454,7 @@ impl Caller<'_> {
         for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
             let (told, timed) = (Arc::clone(self.shared), Arc::clone(self.shared));
             let note = move |ping: &webhooks::Ping, result| told.pinged(ping, result);
-            tokio::spawn(ping.send(note, move || timed.clock.now()));
+            tokio::spawn(ping.send(note, move || (timed.clock.now(), timed.clock.instant())));
         }
         match is_kept {
             true => Ok(answer),

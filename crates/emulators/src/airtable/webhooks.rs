@@ -149,16 +149,19 @@ impl Webhooks {
     }
 
     /// Notes what became of a ping. After the last attempt that failed, the hook is not pinged any more.
-    pub(crate) fn pinged(&mut self, ping: &Ping, result: Value) {
-        let Some(of_base) = self.live.get_mut(&ping.base) else { return };
-        let Some(hook) = of_base.hooks.iter_mut().find(|hook| hook.id == ping.hook) else { return };
+    /// Gives whether there is anybody to be pinged.
+    pub(crate) fn pinged(&mut self, ping: &Ping, result: Value) -> bool {
+        let Some(of_base) = self.live.get_mut(&ping.base) else { return false };
+        let Some(hook) = of_base.hooks.iter_mut().find(|hook| hook.id == ping.hook) else { return false };
         if result["success"] == true {
             hook.last_success = result["completionTimestamp"].as_str().map(str::to_owned);
         } else if result["willBeRetried"] == false {
             hook.notifies = false;
         }
         hook.last_result = result;
+        let notifies = hook.notifies;
         let document = hook_document(ping.base, hook, of_base.transactions);
         self.note([document]);
+        notifies
     }
 }

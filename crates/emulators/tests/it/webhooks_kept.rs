@@ -311,3 +311,35 @@ fn what_is_wrong_in_a_seeded_hook_is_told_with_its_path() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_ping_is_tried_again_when_the_clock_says_so_and_at_last_no_more() {
+    let app = TestApp::with_seed(&with_hooks_allowed()).await;
+    app.put("/__emulator/clock", json!({"stopped": true})).await.ok();
+    // A port where nobody listens any more.
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut body = data();
+    body["notificationUrl"] = format!("http://{address}/").into();
+    app.post(&hooks(), body).await.ok();
+    app.create("Things", json!({"Name": "a"})).await;
+    for retry in 0..14_u32 {
+        let tried = async {
+            loop {
+                let hook = app.get(&hooks()).await.ok()["webhooks"][0].clone();
+                if hook["lastNotificationResult"]["retryNumber"] == retry {
+                    break hook;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let hook = tokio::time::timeout(std::time::Duration::from_secs(10), tried).await.unwrap();
+        let result = &hook["lastNotificationResult"];
+        assert_eq!(
+            (&result["success"], &result["willBeRetried"]),
+            (&json!(false), &json!(retry < 13)),
+            "{result}"
+        );
+        assert_eq!(hook["areNotificationsEnabled"], retry < 13, "the last one ends it");
+        app.put("/__emulator/clock", json!({"advanceSeconds": 10 * 2_u32.pow(retry) + 1})).await.ok();
+    }
+}

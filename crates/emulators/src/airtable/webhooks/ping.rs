@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(25);
 const RETRIES: u32 = 13;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 
+/// How often a pause looks at the clock.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// One hook that has to be told.
 #[derive(Debug, Clone)]
 pub(crate) struct Ping {
@@ -31,12 +34,16 @@ pub(crate) struct Ping {
 }
 
 impl Ping {
-    /// Sends it, again and again until it is taken; `note` gets what the hook shows as its last result, `now` says
-    /// what time it is for the emulator. Pauses are of real time.
-    pub(crate) async fn send(self, note: impl Fn(&Ping, Value), now: impl Fn() -> Timestamp) {
+    /// Sends it, again and again until it is taken; `note` gets what the hook shows as its last result, and says whether it wants
+    /// to go on. Times and pauses are those of the emulator's clock, which `clock` reads.
+    pub(crate) async fn send(
+        self,
+        note: impl Fn(&Ping, Value) -> bool,
+        clock: impl Fn() -> (Timestamp, Instant),
+    ) {
         for retry in 0..=RETRIES {
             let started = Instant::now();
-            let sent = tokio::time::timeout(PATIENCE, self.attempt(now())).await;
+            let sent = tokio::time::timeout(PATIENCE, self.attempt(clock().0)).await;
             let problem = match sent {
                 Ok(Ok(200 | 204)) => None,
                 Ok(Ok(status)) => Some(format!("The receiver answered {status}")),
@@ -45,16 +52,24 @@ impl Ping {
             };
             let mut result = json!({
                 "success": problem.is_none(),
-                "completionTimestamp": date::iso(now().as_millisecond()),
+                "completionTimestamp": date::iso(clock().0.as_millisecond()),
                 "durationMs": started.elapsed().as_millis() as u64,
                 "retryNumber": retry,
             });
-            let Some(problem) = problem else { return note(&self, result) };
-            result["error"] = json!({"message": problem});
-            result["willBeRetried"] = (retry < RETRIES).into();
-            note(&self, result);
-            if retry < RETRIES {
-                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(retry)).await;
+            if let Some(problem) = &problem {
+                result["error"] = json!({"message": problem});
+                result["willBeRetried"] = (retry < RETRIES).into();
+            }
+            let goes_on = note(&self, result);
+            if problem.is_none() || !goes_on {
+                return;
+            }
+            let due = clock().1 + FIRST_PAUSE * 2_u32.pow(retry);
+            // The clock may stand still, or be turned.
+            while let left = due.saturating_duration_since(clock().1)
+                && !left.is_zero()
+            {
+                tokio::time::sleep(left.min(GLANCE)).await;
             }
         }
     }
