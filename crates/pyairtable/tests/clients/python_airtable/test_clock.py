@@ -101,3 +101,18 @@ def test_reading_payloads_and_refreshing_give_another_week(wire: Wire) -> None:
     assert read.told()["isHookEnabled"] is False
     read.page()
     assert read.told()["isHookEnabled"] is False, "too late: only an active one is extended by reading"
+
+
+def test_payloads_are_kept_for_a_week_and_their_numbers_go_on(wire: Wire) -> None:
+    """Section 11.1."""
+    wire.stop_clock("2030-01-01T00:00:00.000Z")
+    hook = Hook.create(wire)
+    wire.good("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 1}})
+    wire.wait(6 * DAY)
+    assert len(hook.payloads()) == 1
+    wire.good("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 2}})
+    wire.wait(2 * DAY)
+    (left,) = hook.page("?cursor=2")["payloads"]
+    assert left["timestamp"] == "2030-01-07T00:00:00.000Z" and hook.told()["cursorForNextPayload"] == 3
+    from_start = hook.page()
+    assert from_start["payloads"] in ([], [left]) and from_start["cursor"] in (1, 3), "the first is too old"

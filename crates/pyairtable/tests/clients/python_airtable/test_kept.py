@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import requests
 
 import test_oauth_rules as o
 from conftest import start_emulator
-from harbour import BERTHS, EAST, HARBOUR, SEED, ident
+from harbour import BERTHS, EAST, HARBOUR, SEED, SHIPS, ident
+from hooks import HOOKS, Hook
 from services import Service
+from test_replay import listed
 from wire import BERTHS_PATH, SHIPS_PATH, UNAUTHENTICATED, Wire
 
 TABLES = f"/v0/meta/bases/{HARBOUR}/tables"
@@ -87,3 +90,45 @@ def test_a_reset_is_kept(life: Callable[..., Service]) -> None:
     wire.own("POST", "reset", {"data": True})
     wire = Wire(life().url)
     assert wire.good("GET", SHIPS_PATH) == {"records": []}
+
+
+def test_webhooks_are_kept_with_every_payload_of_an_acknowledged_write(life: Callable[..., Service]) -> None:
+    """Section 11: secrets, numbers, filters; writers run while it is killed."""
+    wire = Wire(life().url)
+    hook, off = Hook.create(wire, url="https://harbour.test/x", includes={"includePreviousCellValues": True}), Hook.create(wire, url="https://harbour.test/y")
+    gone = Hook.create(wire)
+    wire.good_or_empty("DELETE", gone.path)
+    wire.good_or_empty("POST", f"{off.path}/enableNotifications", {"enable": False})
+    acknowledged: list[str] = []
+    enough = threading.Event()
+
+    def write(worker: int) -> None:
+        for number in range(10_000):
+            try:
+                answer = wire.ask("POST", SHIPS_PATH, {"fields": {"Ship": f"{worker}-{number}"}})
+                assert answer.status_code == 200
+                acknowledged.append(answer.json()["id"])
+            except requests.RequestException:
+                return
+            if len(acknowledged) > 60:
+                enough.set()
+
+    workers = [threading.Thread(target=write, args=(worker,)) for worker in range(3)]
+    for worker in workers:
+        worker.start()
+    assert enough.wait(60)
+    url = life().url
+    for worker in workers:
+        worker.join(30)
+    again = Wire(url)
+    told = {found["id"]: found for found in again.good("GET", HOOKS)["webhooks"]}
+    assert set(told) == {hook.id, off.id} and told[off.id]["areNotificationsEnabled"] is False and told[hook.id]["areNotificationsEnabled"] is True
+    hook.wire = again
+    payloads = hook.payloads()
+    created = [record for payload in payloads for record in payload["changedTablesById"][SHIPS]["createdRecordsById"]]
+    assert len(created) == len(set(created)) == len(payloads) and set(acknowledged) <= set(created)
+    assert set(listed(again, SHIPS)) == set(created), "no payload without its write either"
+    numbers = [payload["baseTransactionNumber"] for payload in payloads]
+    assert numbers == sorted(set(numbers))
+    again.ship(Ship="after")
+    assert len(hook.payloads()) == len(payloads) + 1 and hook.payloads()[-1]["baseTransactionNumber"] > numbers[-1]

@@ -13,6 +13,7 @@ import requests
 
 from conftest import start_emulator
 from harbour import ADA, BERTHS, BO, CRATES, EAST, FULL, HARBOUR, NORTH, OF_BO, QUAY
+from hooks import HOOKS, Hook
 from services import Service
 from test_model import random_cells
 from test_seeds import check
@@ -50,11 +51,15 @@ def everything(wire: Wire) -> dict:
             for query in ("recordMetadata[]=commentCount", "cellFormat=string&timeZone=utc&userLocale=en", f"view={table['views'][0]['id']}" if table["views"] else "maxRecords=1"):
                 told[f"{path}?{query}"] = wire.good("GET", f"{path}?pageSize=100&{query}")["records"]
     told["comments"] = wire.good("GET", f"{BERTHS_PATH}/{EAST}/comments")
+    told["hooks"] = wire.good("GET", HOOKS)["webhooks"]
+    for hook in told["hooks"]:
+        told[hook["id"]] = wire.good("GET", f"{HOOKS}/{hook['id']}/payloads")
     return told
 
 
 def live(wire: Wire, dice: random.Random) -> None:
     """All sorts of things happen."""
+    Hook.create(wire, "tableData", "tableFields", includes={"includePreviousCellValues": True})
     ships = [wire.ship(Ship=f"s{number}", Crew=number, Flag=dice.choice(["Panama", "Malta", None]), Berths=dice.sample([NORTH, EAST], 2), Mates=[ADA, BO])["id"] for number in range(6)]
     wire.good("DELETE", f"{SHIPS_PATH}/{ships[5]}")
     wire.good("PATCH", f"{SHIPS_PATH}/{ships[2]}", {"fields": {"Crew": 40, "Papers": [{"url": "https://harbour.test/a.png"}]}}, key=OF_BO)
@@ -102,7 +107,7 @@ def test_state_goes_back_to_what_it_was(wire: Wire) -> None:
     live(wire, random.Random(4))
     assert everything(wire) != before
     assert restore(wire.url, taken).ok
-    assert everything(wire) == before
+    assert everything(wire) == before and wire.good("GET", HOOKS) == {"webhooks": []}
     assert wire.ask("GET", BERTHS_PATH, key="patUnknown.x").status_code == 401 and wire.ask("GET", BERTHS_PATH, key=FULL).status_code == 200
 
 
