@@ -15,6 +15,7 @@ mod kept;
 mod limits;
 mod links;
 mod listing;
+mod measure;
 mod meta;
 mod oauth;
 mod paths;
