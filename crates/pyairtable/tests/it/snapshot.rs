@@ -342,3 +342,143 @@ async fn what_cannot_be_done_is_told() {
     );
     system.stop().await;
 }
+
+/// A base made over the API, with every type of field that can be, and values that are none too friendly.
+async fn make_base(emulator: &Emulator, random: &mut impl rand::RngExt) -> String {
+    const TEXTS: [&str; 8] = [
+        "plain",
+        "Ünï, \"quoted\"\n\u{7f}line",
+        "'=1+1",
+        "日本語 👩‍👩‍👧",
+        "  spaces  ",
+        "\\u0000 {\"a\":1}",
+        "a@b.test",
+        "Some Body",
+    ];
+    let choices = json!({"choices": [{"name": "one, two"}, {"name": "\"three\""}, {"name": "四"}]});
+    let date = json!({"name": "iso"});
+    let types = [
+        ("singleLineText", Value::Null),
+        ("multilineText", Value::Null),
+        ("richText", Value::Null),
+        ("email", Value::Null),
+        ("url", Value::Null),
+        ("phoneNumber", Value::Null),
+        ("number", json!({"precision": 8})),
+        ("percent", json!({"precision": 1})),
+        ("currency", json!({"precision": 2, "symbol": "€"})),
+        ("duration", json!({"durationFormat": "h:mm:ss.SSS"})),
+        ("rating", json!({"icon": "star", "color": "redBright", "max": 7})),
+        ("checkbox", json!({"icon": "check", "color": "redBright"})),
+        ("singleSelect", choices.clone()),
+        ("multipleSelects", choices),
+        ("date", json!({"dateFormat": date})),
+        (
+            "dateTime",
+            json!({"dateFormat": date, "timeFormat": {"name": "24hour"}, "timeZone": "Europe/Zurich"}),
+        ),
+        ("multipleAttachments", Value::Null),
+        ("barcode", Value::Null),
+        ("singleCollaborator", Value::Null),
+        ("multipleCollaborators", Value::Null),
+    ];
+    let fields: Vec<Value> = types
+        .iter()
+        .enumerate()
+        .map(|(n, (kind, options))| {
+            let mut field =
+                json!({"name": format!("{kind}. {n} = \"{}\"", TEXTS[n % 4].trim()), "type": kind});
+            if !options.is_null() {
+                field["options"] = options.clone();
+            }
+            field
+        })
+        .collect();
+    let table = |name: &str| json!({"name": name, "fields": fields});
+    let base = json!({"name": "Made", "workspaceId": "wsp00000000000001", "tables": [table("One.=fake"), table("Two")]});
+    let made = emulator.client().send(Call::post("/v0/meta/bases", base)).await.ok().json();
+    let id = made["id"].as_str().unwrap().to_owned();
+    let tables: Vec<String> = (0..2).map(|n| made["tables"][n]["id"].as_str().unwrap().to_owned()).collect();
+    for (own, linked) in [(0, 1), (0, 0)] {
+        let link = json!({"name": format!("To {linked}"), "type": "multipleRecordLinks", "options": {"linkedTableId": tables[linked]}});
+        let target = format!("/v0/meta/bases/{id}/tables/{}/fields", tables[own]);
+        emulator.client().send(Call::post(&target, link)).await.ok();
+        let formula = json!({"name": format!("F {linked}"), "type": "formula", "options": {"formula": format!("{{To {linked}}} & CREATED_TIME()")}});
+        emulator.client().send(Call::post(&target, formula)).await.ok();
+    }
+    let mut known: [Vec<String>; 2] = Default::default();
+    for _ in 0..30 {
+        let table = random.random_range(0..2);
+        let mut cells = serde_json::Map::new();
+        for (field, (kind, _)) in made["tables"][table]["fields"].as_array().unwrap().iter().zip(&types) {
+            if random.random_range(0..2) == 0 {
+                continue;
+            }
+            let text = TEXTS[random.random_range(0..TEXTS.len())];
+            let value = match *kind {
+                "number" | "percent" | "currency" => {
+                    json!(random.random_range(-1e9..1e9_f64) / 10_f64.powi(random.random_range(0..12)))
+                }
+                "duration" => json!(random.random_range(0..100_000)),
+                "rating" => json!(random.random_range(0..8)),
+                "checkbox" => json!(true),
+                "singleSelect" => json!(format!("new {}", random.random_range(0..3))),
+                "multipleSelects" => json!(["四", text]),
+                "date" => json!(format!("{:04}-02-28", random.random_range(1..9999))),
+                "dateTime" => json!(format!("{:04}-12-31T23:59:59.999Z", random.random_range(1..9999))),
+                "multipleAttachments" => json!([{"url": "https://files.test/a?b=c#d", "filename": text}]),
+                "barcode" => json!({"text": text}),
+                "singleCollaborator" => json!({"id": "usrSystem00000001"}),
+                "multipleCollaborators" => json!([{"id": "usrSystem00000001"}]),
+                _ => json!(text),
+            };
+            cells.insert(field["id"].as_str().unwrap().to_owned(), value);
+        }
+        if table == 0 {
+            for to in 0..2 {
+                let links: Vec<&String> =
+                    known[1 - to].iter().filter(|_| random.random_range(0..3) == 0).collect();
+                cells.insert(format!("To {}", 1 - to), json!(links));
+            }
+        }
+        let body = json!({"typecast": true, "fields": cells});
+        let record =
+            emulator.client().send(Call::post(format!("/v0/{id}/{}", tables[table]), body)).await.ok().json();
+        known[table].push(record["id"].as_str().unwrap().to_owned());
+    }
+    id
+}
+
+#[tokio::test]
+async fn any_base_that_can_be_made_over_the_api_makes_a_seed_masked_or_not() {
+    let dir = TempDir::new().unwrap();
+    let seed = seeds::seed(Vec::new(), seeds::no_limits());
+    let system = System::start(seed, &[]).await;
+    let mut random: rand::rngs::StdRng = rand::SeedableRng::seed_from_u64(7);
+    for _ in 0..4 {
+        let base = make_base(&system.emulator, &mut random).await;
+        let said = snapshot(dir.path(), &system, &[&base, "--out", "-"]).await;
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let second = Emulator::start(with_token(&said.out)).await;
+        same(&listed(&second, &base).await, &listed(&system.emulator, &base).await);
+        for how in ["fake", "hash", "blank"] {
+            let rule = format!("*={how}");
+            let masked = snapshot(
+                dir.path(),
+                &system,
+                &[&base, "--out", "-", "--mask", &rule, "--mask", "One.=fake.*=fake"],
+            )
+            .await;
+            assert_eq!(masked.code, Some(0), "{how}: {}", masked.err);
+            let text = String::from_utf8(masked.out).unwrap();
+            // Names of fields, which stay, have some of them, too.
+            for record in text.lines().filter(|line| line.starts_with("{\"id\":\"rec")) {
+                for said in ["files.test", "日本語", "👩", "a@b.test", "Some Body", "quoted"] {
+                    assert!(!record.contains(said), "{record}");
+                }
+            }
+        }
+        second.stop().await;
+    }
+    system.stop().await;
+}

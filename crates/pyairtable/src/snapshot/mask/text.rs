@@ -86,7 +86,7 @@ fn is_capitalised(word: &str) -> bool {
         && rest.iter().any(|c| c.is_lowercase())
 }
 
-/// Every word by another of its length, every digit by another; all else, and so the length, stays.
+/// Every word by another of its length, every digit by another; plain punctuation, and so the length, stays.
 fn shaped(stream: &mut Stream, text: &str) -> String {
     let mut made = String::with_capacity(text.len());
     let mut word: Vec<char> = Vec::new();
@@ -121,7 +121,8 @@ fn shaped(stream: &mut Stream, text: &str) -> String {
             let least = usize::from(begins && c != '0');
             made.push(char::from(b'0' + (least + stream.below(10 - least)) as u8));
         } else {
-            made.push(c);
+            // Signs of other scripts, and pictures, may say something.
+            made.push(if c.is_ascii() || c.is_whitespace() { c } else { '-' });
         }
     }
     made
