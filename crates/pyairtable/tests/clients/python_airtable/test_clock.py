@@ -5,7 +5,8 @@ from urllib.parse import quote
 import requests
 
 from harbour import EAST
-from hooks import HOOKS, Hook
+from hooks import HOOKS, Hook, Receiver
+from test_pings import until
 from wire import BERTHS_PATH, CRATES_PATH, SHIPS_PATH, Wire
 
 DAY = 86_400
@@ -116,3 +117,33 @@ def test_payloads_are_kept_for_a_week_and_their_numbers_go_on(wire: Wire) -> Non
     assert left["timestamp"] == "2030-01-07T00:00:00.000Z" and hook.told()["cursorForNextPayload"] == 3
     from_start = hook.page()
     assert from_start["payloads"] in ([], [left]) and from_start["cursor"] in (1, 3), "the first is too old"
+
+
+def test_a_ping_is_tried_thirteen_times_more_and_then_there_are_none(wire: Wire) -> None:
+    """Section 11.3: ever later, for about a day; payloads go on. Half a day is longer than any of the gaps."""
+    with Receiver(status=500) as receiver:
+        wire.own("PUT", "clock", {"stopped": True})
+        hook = Hook.create(wire, url=receiver.url)
+        wire.good("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 1}})
+        tries = []
+        for number in range(14):
+            result = until(lambda: (told := hook.told()["lastNotificationResult"]) and told["retryNumber"] == number and told)
+            tries.append((result["success"], result["willBeRetried"]))
+            wire.wait(DAY / 2 if number < 13 else 0)
+        assert tries == [(False, True)] * 13 + [(False, False)]
+        assert hook.told()["areNotificationsEnabled"] is False
+        wire.good("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 2}})
+        assert hook.told()["cursorForNextPayload"] == 3
+
+
+def test_a_ping_that_is_taken_at_last_ends_the_series(wire: Wire) -> None:
+    """Section 11.3: after ten seconds."""
+    with Receiver(status=503) as receiver:
+        wire.own("PUT", "clock", {"stopped": True})
+        hook = Hook.create(wire, url=receiver.url)
+        wire.good("PATCH", f"{BERTHS_PATH}/{EAST}", {"fields": {"Depth": 1}})
+        until(lambda: hook.told()["lastNotificationResult"])
+        receiver.status = 200
+        wire.wait(11)
+        result = until(lambda: (told := hook.told()["lastNotificationResult"])["success"] and told)
+        assert result["retryNumber"] == 1 and hook.told()["lastSuccessfulNotificationTime"]
