@@ -28,6 +28,9 @@ const FORM: i32 = 2;
 /// How long another emulator, which is ending, is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Records that are read at once: rows take several times the memory of what is in them.
+const AT_ONCE: i64 = 1000;
+
 const TABLES: &str = "
     CREATE TABLE users (list TEXT NOT NULL) STRICT;
     CREATE TABLE bases (position INTEGER PRIMARY KEY, metadata TEXT NOT NULL) STRICT;
@@ -182,20 +185,31 @@ impl File {
         }
         for (base, content) in bases.iter_mut().enumerate() {
             for (table, content) in content.tables.iter_mut().enumerate() {
-                let rows =
-                    sqlx::query("SELECT slot, record FROM records WHERE base = ? AND tbl = ? ORDER BY slot")
-                        .bind(base as i64)
-                        .bind(table as i64)
-                        .fetch_all(&mut self.connection)
-                        .await
-                        .map_err(failed("read"))?;
-                let records = rows.iter().map(|row| {
-                    let slot: u32 = row.get(0);
-                    let record: Result<Record, _> = serde_json::from_str(row.get(1));
-                    record.map(|record| (slot, record)).map_err(|_| KeptError::Record { base, table, slot })
-                });
+                let mut records = Vec::new();
+                loop {
+                    let rows = sqlx::query(
+                        "SELECT slot, record FROM records WHERE base = ? AND tbl = ? AND slot >= ? ORDER BY slot LIMIT ?",
+                    )
+                    .bind(base as i64)
+                    .bind(table as i64)
+                    .bind(records.last().map_or(0, |(slot, _): &(u32, Record)| i64::from(*slot) + 1))
+                    .bind(AT_ONCE)
+                    .fetch_all(&mut self.connection)
+                    .await
+                    .map_err(failed("read"))?;
+                    for row in &rows {
+                        let slot: u32 = row.get(0);
+                        let record = serde_json::from_str::<Record>(row.get(1));
+                        let mut record = record.map_err(|_| KeptError::Record { base, table, slot })?;
+                        record.shrink();
+                        records.push((slot, record));
+                    }
+                    if rows.len() < AT_ONCE as usize {
+                        break;
+                    }
+                }
                 let last = last.get(&(base, table)).copied().unwrap_or_default();
-                content.rows = Rows::restore(records.collect::<Result<Vec<_>, _>>()?, last);
+                content.rows = Rows::restore(records, last);
             }
         }
         Ok(())
