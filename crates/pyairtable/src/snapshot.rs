@@ -81,7 +81,7 @@ pub(crate) struct Arguments {
     /// Comments, too: a call for each record that has any.
     #[arg(long)]
     with_comments: bool,
-    /// Read there instead of through the gateway, such as https://api.airtable.com.
+    /// Read there instead of through the gateway, such as `https://api.airtable.com`
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// The file of the token for --from.
