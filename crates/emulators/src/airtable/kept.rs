@@ -117,7 +117,11 @@ impl Keeper {
         seed.webhooks.keep_journal();
         seed.bases.iter_mut().flat_map(|base| &mut base.tables).for_each(|table| table.rows.note_changes());
         let (jobs, queue) = mpsc::unbounded_channel();
-        tokio::spawn(work(file, queue));
+        // Not on the threads that answer: those may all be waiting for somebody who waits for the file.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(KeptError::Thread)?;
+        let thread = std::thread::Builder::new().name("kept bases".to_owned());
+        thread.spawn(move || runtime.block_on(work(file, queue))).map_err(KeptError::Thread)?;
         Ok((seed, Self { jobs }, opened))
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -202,4 +203,33 @@ fn a_file_that_is_in_use_or_of_something_else_is_refused_with_its_name() {
     assert!(made.unwrap().success());
     let said = refusal("other.sqlite");
     assert!(said.contains("other.sqlite is not a file of bases"), "{said}");
+}
+
+#[tokio::test]
+async fn snapshots_that_are_put_back_while_many_write_keep_nobody_waiting_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_child, app) = begin(dir.path());
+    let address = app.address;
+    let until = Instant::now() + Duration::from_secs(3);
+    let writers = (0..8).map(|number| {
+        tokio::spawn(async move {
+            let app = TestApp::at(address);
+            while Instant::now() < until {
+                let body = json!({"fields": {"Name": number.to_string()}});
+                app.post(&format!("/v0/{BASE}/Things"), body).await.ok();
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let all = async {
+        while Instant::now() < until {
+            let snapshot = app.text("GET", "/__emulator/snapshot", "").await;
+            app.text("PUT", "/__emulator/snapshot", &snapshot).await;
+            app.post("/__emulator/reset", json!({"data": true})).await.ok();
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("everybody was answered");
 }

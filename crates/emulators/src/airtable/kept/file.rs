@@ -57,6 +57,9 @@ pub enum KeptError {
         #[source]
         source: io::Error,
     },
+    /// There is no thread for writing it.
+    #[error("nothing can be written beside what is answered")]
+    Thread(#[source] io::Error),
     /// Another emulator has it open.
     #[error("{} is in use by another emulator", path.display())]
     InUse { path: PathBuf },
