@@ -58,7 +58,8 @@ class Wire:
     def good(self, method: str, path: str, body: object = None, **more: object) -> dict:
         answer = self.ask(method, path, body, **more)
         assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
-        if method == "GET" and self.admin:
+        # What became of a ping shows in the list of webhooks whenever it does.
+        if method == "GET" and self.admin and not path.endswith("/webhooks"):
             again = self.ask(method, path, **more)
             assert again.json() == answer.json(), f"{path}: another answer from the cache"
         return answer.json()
