@@ -54,10 +54,10 @@ impl Tree {
         self.nodes.len() - 1
     }
 
-    /// Names of the fields as written, in order of appearance, with repetitions.
-    pub fn field_names(&self) -> impl Iterator<Item = &str> {
+    /// Names of the fields as written, and whether they stand in braces; in order of appearance, with repetitions.
+    pub fn field_names(&self) -> impl Iterator<Item = (&str, bool)> {
         self.nodes.iter().filter_map(|node| match &node.kind {
-            NodeKind::Field { name, .. } => Some(name.as_str()),
+            NodeKind::Field { name, braced } => Some((name.as_str(), *braced)),
             _ => None,
         })
     }

@@ -110,7 +110,7 @@ impl Shared {
         let (parts, body) = request.into_parts();
         let (grant, urls) = (Arc::new(Grant::full(user)), self.urls(&parts));
         let who = Who { grant, source: Source::Client, admitted: None, urls };
-        let answer = match Route::parse(&parts.method, parts.uri.path()) {
+        let answer = match Route::parse_edit(&parts.method, parts.uri.path()) {
             Ok(route) => self.call(route, parts, body, who).await,
             Err(error) => Err(error),
         };
@@ -372,16 +372,16 @@ impl Caller<'_> {
     fn structure(&self, id: BaseId, wanted: &structure::Wanted) -> Result<Value, AirtableError> {
         let held = wanted.scopes().iter().find(|scope| self.grant.has(**scope));
         let base = self.visible(id, *held.ok_or_else(AirtableError::not_found_or_not_allowed)?)?;
-        let actor = self.actor(&base);
         if let structure::Wanted::Read(wanted) = wanted {
-            return wanted.answer(&read(&base.live), &self.world.users, actor.role);
+            return wanted.answer(&read(&base.live), &self.world.users, self.role(&base));
         }
         if let Some(place) = wanted.new_formula().filter(|_| !self.shared.unconfirmed().formulas_creatable) {
             return Err(AirtableError::field_type_not_creatable(&place, "formula"));
         }
         let mut locked = write(&base.live);
+        let actor = self.actor(&base); // its time is that of its turn
         let before = self.before_if_watched(&locked);
-        let answer = wanted.apply(&mut locked, actor.role)?;
+        let answer = wanted.apply(&mut locked, actor)?;
         self.finish(before.as_ref(), locked, actor, self.source, answer)
     }
 
@@ -389,14 +389,14 @@ impl Caller<'_> {
     fn sync(&self, id: BaseId, table: &str, sync: &str, sheet: &sync::Sheet) -> Result<Value, AirtableError> {
         self.grant.require(Scope::SchemaWrite)?;
         let base = self.visible(id, Scope::RecordsWrite)?;
-        let actor = self.actor(&base);
-        if actor.role < Role::Create || !self.grant.is_personal() {
+        if self.role(&base) < Role::Create || !self.grant.is_personal() {
             return Err(AirtableError::not_permitted());
         }
         let limits = self.shared.limits();
         let counted = lock(&self.shared.limiter).sync(id, &limits, self.shared.clock.instant());
         counted.map_err(|refused| over_limit(refused, &limits))?;
         let mut locked = write(&base.live);
+        let actor = self.actor(&base); // its time is that of its turn
         let table = find_table(&locked, table)?;
         let found = locked.tables[table].syncs.iter().find(|own| own.id == sync);
         let sync = found.cloned().ok_or_else(AirtableError::not_found_or_not_allowed)?;

@@ -17,7 +17,7 @@ use tracing::error;
 use self::file::File;
 use super::access::Users;
 use super::ids::AttachmentId;
-use super::model::Base;
+use super::model::{Base, Redefined};
 use super::rows::Rows;
 use super::seed::Seed;
 use super::webhooks::{Document, Webhooks};
@@ -217,8 +217,14 @@ async fn work(mut file: File, mut queue: mpsc::UnboundedReceiver<Job>) {
 
 impl Change {
     fn add(&mut self, position: usize, base: &mut Base) {
-        if std::mem::take(&mut base.is_redefined) {
-            self.metadata.push((position, base.to_seed().to_string()));
+        match std::mem::take(&mut base.redefined) {
+            Redefined::Nothing => {}
+            Redefined::Metadata => self.metadata.push((position, base.to_seed().to_string())),
+            Redefined::Positions => {
+                self.replace(position, base);
+                base.tables.iter_mut().for_each(|table| drop(table.rows.take_changes()));
+                return;
+            }
         }
         for (index, table) in base.tables.iter_mut().enumerate() {
             table.rows.note_changes(); // of a new table, too

@@ -14,7 +14,7 @@ use super::ids::{BaseId, ChoiceId, FieldId, TableId, ViewId};
 use super::list::sort::SortKey;
 use super::rows::Rows;
 
-/// A base. Tables never move, so their positions are keys.
+/// A base. Tables stay in their order, so that their positions are keys until one is deleted.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
     pub(crate) id: BaseId,
@@ -27,11 +27,21 @@ pub(crate) struct Base {
     pub(crate) tables: Vec<Table>,
     /// What is computed from what.
     pub(crate) dependents: Arc<Dependents>,
-    /// Its metadata has changed since it was last kept.
-    pub(crate) is_redefined: bool,
+    pub(crate) redefined: Redefined,
 }
 
-/// A table. Fields never move either.
+/// What of a base has changed since it was last kept, beside records.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) enum Redefined {
+    #[default]
+    Nothing,
+    /// Its metadata.
+    Metadata,
+    /// The positions of tables too, by which their records are known.
+    Positions,
+}
+
+/// A table. Its fields stay in their order, too.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     pub(crate) id: TableId,
@@ -450,7 +460,7 @@ impl Base {
             created: self.created,
             tables: self.tables.iter().map(Table::past).collect(),
             dependents: Arc::clone(&self.dependents),
-            is_redefined: false,
+            redefined: Redefined::Nothing,
         }
     }
 

@@ -148,7 +148,7 @@ impl Write {
         let mut planner = Planner::new(base, actor, self.typecast);
         let planned = self.plan(base, table, &mut planner)?;
         let changes = planner.into_changes();
-        let attached = changes.attached();
+        let attached = changes.attached(base);
         commit(base, changes, actor.stamp());
         Ok(Written { answer: self.answer(base, table, planned, actor), attached })
     }

@@ -91,6 +91,10 @@ pub(crate) enum StructureOp {
     UpdateTable(String),
     CreateField(String),
     UpdateField(String, FieldId),
+    /// Only a person can, in Airtable's own interface.
+    DeleteTable(String),
+    /// The same.
+    DeleteField(String, FieldId),
     ListViews,
     GetView(ViewId),
     DeleteView(ViewId),
@@ -152,16 +156,29 @@ impl Route {
         Self::find(method, path).ok_or_else(AirtableError::no_route)
     }
 
+    /// The same for what a person does in Airtable's own interface: also what Airtable's API has no call for, in the way in
+    /// which it would have one.
+    pub(crate) fn parse_edit(method: &Method, path: &str) -> Result<Self, AirtableError> {
+        Self::parse(method, path).or_else(|error| Self::find_deletion(method, path).ok_or(error))
+    }
+
+    fn find_deletion(method: &Method, path: &str) -> Option<Self> {
+        let segments = segments(path)?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let (base, op) = match (method.as_str(), segments.as_slice()) {
+            ("DELETE", ["meta", "bases", base, "tables", table]) => {
+                (base, StructureOp::DeleteTable((*table).to_owned()))
+            }
+            ("DELETE", ["meta", "bases", base, "tables", table, "fields", field]) => {
+                (base, StructureOp::DeleteField((*table).to_owned(), FieldId::parse(field)?))
+            }
+            _ => return None,
+        };
+        Some(Self::Structure { base: BaseId::parse(base)?, op })
+    }
+
     fn find(method: &Method, path: &str) -> Option<Self> {
-        let path = path.strip_prefix("/v0/")?;
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let segments: Vec<String> = path
-            .split('/')
-            .map(|raw| percent_decode_str(raw).decode_utf8().ok().map(|segment| segment.into_owned()))
-            .collect::<Option<_>>()?;
-        if segments.iter().any(String::is_empty) {
-            return None;
-        }
+        let segments = segments(path)?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (method.as_str(), segments.as_slice()) {
             (verb, ["meta", rest @ ..]) => meta(verb, rest),
@@ -170,6 +187,15 @@ impl Route {
             _ => None,
         }
     }
+}
+
+/// What stands between the slashes after `/v0`, decoded; none of it is empty.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let path = path.strip_prefix("/v0/")?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let decoded = |raw| Some(percent_decode_str(raw).decode_utf8().ok()?.into_owned());
+    let segments = path.split('/').map(decoded).collect::<Option<Vec<String>>>()?;
+    segments.iter().all(|segment| !segment.is_empty()).then_some(segments)
 }
 
 fn not_built(base: BaseId, what: &'static str) -> Option<Route> {
@@ -262,9 +288,11 @@ impl StructureOp {
         match self {
             Self::Collaborators => "/v0/meta/bases/{baseId}",
             Self::CreateTable => "/v0/meta/bases/{baseId}/tables",
-            Self::UpdateTable(_) => "/v0/meta/bases/{baseId}/tables/{tableIdOrName}",
+            Self::UpdateTable(_) | Self::DeleteTable(_) => "/v0/meta/bases/{baseId}/tables/{tableIdOrName}",
             Self::CreateField(_) => "/v0/meta/bases/{baseId}/tables/{tableId}/fields",
-            Self::UpdateField(..) => "/v0/meta/bases/{baseId}/tables/{tableId}/fields/{fieldId}",
+            Self::UpdateField(..) | Self::DeleteField(..) => {
+                "/v0/meta/bases/{baseId}/tables/{tableId}/fields/{fieldId}"
+            }
             Self::ListViews => "/v0/meta/bases/{baseId}/views",
             Self::GetView(_) | Self::DeleteView(_) => "/v0/meta/bases/{baseId}/views/{viewId}",
         }

@@ -89,6 +89,22 @@ impl Record {
         }
     }
 
+    /// Forgets a field that is deleted; those that stood after it stand one place before.
+    fn remove_field(&mut self, field: usize) {
+        let field = field as u16;
+        self.cells.retain(|(own, _)| *own != field);
+        self.edits.retain(|(own, _)| *own != field);
+        let cells = self.cells.iter_mut().map(|(own, _)| own);
+        let edits = self.edits.iter_mut().map(|(own, _)| own);
+        cells.chain(edits).filter(|own| **own > field).for_each(|own| *own -= 1);
+    }
+
+    /// Whether there is anything of a field, or of one after it.
+    fn has_from(&self, field: usize) -> bool {
+        let cells = self.cells.iter().map(|(own, _)| own);
+        cells.chain(self.edits.iter().map(|(own, _)| own)).any(|own| usize::from(*own) >= field)
+    }
+
     /// Cells that are not empty, by field.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, &Cell)> {
         self.cells.iter().map(|(field, cell)| (usize::from(*field), cell))
@@ -287,6 +303,17 @@ impl Rows {
             if let Some(record) = self.slot_mut(slot).and_then(Option::as_mut) {
                 let cells = Arc::make_mut(record).cells.iter_mut();
                 cells.filter(|cell| wanted(cell)).for_each(|(_, cell)| change(cell));
+            }
+        }
+    }
+
+    /// Forgets a field that is deleted; those that stood after it stand one place before.
+    pub(crate) fn remove_field(&mut self, field: usize) {
+        for slot in 0..self.next_slot() {
+            if self.get(slot).is_some_and(|record| record.has_from(field))
+                && let Some(record) = self.get_mut(slot)
+            {
+                record.remove_field(field);
             }
         }
     }

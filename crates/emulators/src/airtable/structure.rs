@@ -1,9 +1,10 @@
-//! Changes of a base's structure: new bases, tables and fields, new names and descriptions, views that go.
+//! Changes of a base's structure: new bases, tables and fields, new names and descriptions; views, fields and tables that go.
 //!
 //! A change is made in the base's definition, as a seed has it, and the base is read anew from that: what can be made is
 //! then what can be kept and loaded, and formulas are checked by the one place that knows how. Records stay where they
-//! are, for tables, fields and choices keep their positions.
+//! are, for tables, fields and choices keep their positions, except when one of them is deleted.
 
+mod deletion;
 mod options;
 mod reading;
 
@@ -17,8 +18,9 @@ use super::access::{Role, Scope};
 use super::errors::AirtableError;
 use super::fields::date;
 use super::ids::{BaseId, FieldId, TableId, ViewId};
-use super::model::{Base, Field, Kind, Table};
+use super::model::{Base, Field, Kind, Redefined, Table};
 use super::query::Query;
+use super::records::Actor;
 use super::routes::StructureOp;
 use super::seed::Seed;
 use super::{links, meta};
@@ -54,6 +56,8 @@ pub(crate) enum Wanted {
     UpdateTable(String, Object),
     CreateField(String, Object),
     UpdateField(String, FieldId, Object),
+    DeleteTable(String),
+    DeleteField(String, FieldId),
     DeleteView(ViewId),
 }
 
@@ -68,6 +72,8 @@ impl Wanted {
             StructureOp::ListViews => Self::Read(Reading::views(None, query)?),
             StructureOp::GetView(id) => Self::Read(Reading::views(Some(id), query)?),
             StructureOp::DeleteView(id) => Self::DeleteView(id),
+            StructureOp::DeleteTable(table) => Self::DeleteTable(table),
+            StructureOp::DeleteField(table, field) => Self::DeleteField(table, field),
             StructureOp::CreateTable => {
                 let body = body().await?;
                 only(&body, &["name", "description", "fields"])?;
@@ -117,8 +123,8 @@ impl Wanted {
     }
 
     /// Changes the base, or leaves it as it is.
-    pub(crate) fn apply(&self, base: &mut Base, role: Role) -> Result<Value, AirtableError> {
-        if role < Role::Create {
+    pub(crate) fn apply(&self, base: &mut Base, actor: Actor<'_>) -> Result<Value, AirtableError> {
+        if actor.role < Role::Create {
             return Err(AirtableError::not_permitted());
         }
         match self {
@@ -127,6 +133,8 @@ impl Wanted {
             Self::UpdateTable(table, body) => update_table(base, find(base, table)?, body),
             Self::CreateField(table, body) => create_field(base, find(base, table)?, body),
             Self::UpdateField(table, field, body) => update_field(base, find(base, table)?, *field, body),
+            Self::DeleteTable(table) => deletion::table(base, find(base, table)?, actor),
+            Self::DeleteField(table, field) => deletion::field(base, find(base, table)?, *field, actor),
             Self::DeleteView(view) => delete_view(base, *view),
         }
     }
@@ -335,7 +343,7 @@ fn delete_view(base: &mut Base, view: ViewId) -> Result<Value, AirtableError> {
     match views {
         Some(views) if views.len() > 1 => {
             views.remove(position);
-            base.is_redefined = true;
+            base.redefined = Redefined::Metadata;
             Ok(json!({"id": view.to_string(), "deleted": true}))
         }
         _ => Err(AirtableError::invalid_request_because("a table keeps its last view")),
@@ -452,14 +460,23 @@ fn push(list: &mut Value, item: Value) {
 
 /// Makes the base what the definition says, with the records that it has.
 fn replace(base: &mut Base, definition: &Value, place: &str) -> Result<(), AirtableError> {
-    let mut changed = read_definition(definition).map_err(|error| error.about_field(place))?;
-    for (new, old) in changed.tables.iter_mut().zip(&mut base.tables) {
-        new.rows = std::mem::take(&mut old.rows);
-    }
-    changed.is_redefined = true;
-    links::index_sources(&mut changed);
-    *base = changed;
+    let changed = read_definition(definition).map_err(|error| error.about_field(place))?;
+    adopt(base, changed, |_| {});
     Ok(())
+}
+
+/// Puts a new version of a base in its place, with the records that it has. `mend` makes them fit where fields do not stand
+/// any more where they did.
+fn adopt(base: &mut Base, mut changed: Base, mend: impl FnOnce(&mut Base)) {
+    for new in &mut changed.tables {
+        if let Some(old) = base.tables.iter_mut().find(|old| old.id == new.id) {
+            new.rows = std::mem::take(&mut old.rows);
+        }
+    }
+    mend(&mut changed);
+    links::index_sources(&mut changed);
+    changed.redefined = Redefined::Metadata;
+    *base = changed;
 }
 
 fn read_definition(definition: &Value) -> Result<Base, AirtableError> {

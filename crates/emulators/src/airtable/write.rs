@@ -16,7 +16,7 @@ use super::fields::{self, Fault, Resolver, Target, attachment};
 use super::files::Attached;
 use super::ids::{ChoiceId, RecordId};
 use super::links::{self, Stamp};
-use super::model::{Base, Choice, Kind};
+use super::model::{Base, Choice, Kind, Redefined};
 use super::records::Actor;
 use super::rows::Record;
 
@@ -48,16 +48,18 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// Attachments that come by their URLs.
-    pub(crate) fn attached(&self) -> Vec<Attached> {
+    pub(crate) fn attached(&self, base: &Base) -> Vec<Attached> {
         let creates = self.creates.iter().map(|new| (new.table, new.slot, &new.cells));
         let updates = self.updates.iter().map(|(table, slot, cells)| (*table, *slot, cells));
         let mut attached = Vec::new();
         for (table, slot, cells) in creates.chain(updates) {
+            let table = &base.tables[table];
             for (field, cell) in cells {
                 let new = attachment::attachments(cell).iter().filter(|attachment| attachment.is_new());
                 attached.extend(new.filter_map(|attachment| {
                     let (name, url) = (attachment.name().to_owned(), attachment.source()?.to_owned());
-                    Some(Attached { table, slot, field: *field, id: attachment.id, name, url })
+                    let field = table.fields[*field].id;
+                    Some(Attached { table: table.id, slot, field, id: attachment.id, name, url })
                 }));
             }
         }
@@ -305,7 +307,7 @@ fn set_cell(base: &mut Base, table: usize, slot: u32, field: usize, cell: Cell, 
 }
 
 fn add_choice(base: &mut Base, target: Target, choice: Choice) {
-    base.is_redefined = true;
+    base.redefined = Redefined::Metadata;
     let field = &mut base.tables[target.table].fields[target.field];
     if let Some(Value::Object(options)) = &mut field.options
         && let Value::Array(list) = options.entry("choices").or_insert_with(|| json!([]))

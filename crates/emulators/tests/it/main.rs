@@ -7,6 +7,7 @@
 mod access;
 mod attachments;
 mod comments;
+mod deletion;
 mod errors;
 mod faults;
 mod fields;

@@ -15,7 +15,7 @@ use super::fetch::{Fetched, Place, Source, fetch};
 use super::store::{File, Room};
 use crate::airtable::emulator::{Shared, write};
 use crate::airtable::fields::attachment::{self, Attachment};
-use crate::airtable::ids::{AttachmentId, BaseId};
+use crate::airtable::ids::{AttachmentId, BaseId, FieldId, TableId};
 use crate::airtable::kept::Pending;
 
 /// Fetches at a time.
@@ -27,9 +27,9 @@ const MOST_WAITING: usize = 1000;
 /// An attachment that a write has added by its URL, and the cell that it stands in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Attached {
-    pub(crate) table: usize,
+    pub(crate) table: TableId,
     pub(crate) slot: u32,
-    pub(crate) field: usize,
+    pub(crate) field: FieldId,
     pub(crate) id: AttachmentId,
     pub(crate) name: String,
     pub(crate) url: String,
@@ -153,10 +153,12 @@ impl Shared {
         let world = self.world();
         let Some(base) = world.bases.get(base) else { return };
         let mut locked = write(&base.live);
-        // It may have been removed meanwhile, and the whole base been reset: ids do not come again.
-        let Some(rows) = locked.tables.get_mut(attached.table).map(|table| &mut table.rows) else { return };
+        // All of that may have been removed meanwhile, and the whole base been reset: ids do not come again.
+        let Some(table) = locked.tables.iter_mut().find(|table| table.id == attached.table) else { return };
+        let Some(field) = table.fields.iter().position(|field| field.id == attached.field) else { return };
+        let rows = &mut table.rows;
         let Some(record) = rows.get(attached.slot) else { return };
-        let mut list = attachment::attachments(record.cell(attached.field)).to_vec();
+        let mut list = attachment::attachments(record.cell(field)).to_vec();
         let Some(place) = list.iter().position(|attachment| attachment.id == attached.id) else { return };
         let mut file_kept = None;
         match obtained {
@@ -173,7 +175,7 @@ impl Shared {
             }
         }
         if let Some(record) = rows.get_mut(attached.slot) {
-            record.set(attached.field, attachment::cell(list));
+            record.set(field, attachment::cell(list));
         }
         let record_kept = world.bases.keep(&mut locked, Vec::new(), self.keeper.as_ref());
         drop(locked);

@@ -272,10 +272,9 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         }
     }
     for base in &change.cleared {
-        sqlx::query("DELETE FROM records WHERE base = ?")
-            .bind(*base as i64)
-            .execute(&mut *connection)
-            .await?;
+        for statement in ["DELETE FROM numbers WHERE base = ?", "DELETE FROM records WHERE base = ?"] {
+            sqlx::query(statement).bind(*base as i64).execute(&mut *connection).await?;
+        }
     }
     for (base, metadata) in &change.metadata {
         sqlx::query("INSERT OR REPLACE INTO bases (position, metadata) VALUES (?, ?)")

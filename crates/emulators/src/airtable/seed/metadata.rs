@@ -9,7 +9,7 @@ use super::{Problems, compile, fields, records, syncs, tokens, views, webhooks};
 use crate::airtable::access::Users;
 use crate::airtable::dependents::Dependents;
 use crate::airtable::ids::{BaseId, TableId};
-use crate::airtable::model::{Base, Table};
+use crate::airtable::model::{Base, Redefined, Table};
 use crate::airtable::webhooks::{ReadHook, Webhooks};
 use airtable_formula::{Schema, Timestamp};
 
@@ -97,7 +97,8 @@ fn base(
     let raw = raw_tables(&object, problems);
     let tables = Vec::with_capacity(raw.len());
     let dependents = Default::default(); // known when formulas are compiled
-    let mut base = Base { id, name, roles, workspace, created, tables, dependents, is_redefined: false };
+    let mut base =
+        Base { id, name, roles, workspace, created, tables, dependents, redefined: Redefined::Nothing };
     let ids = fields::Ids::new(&raw);
     let mut names = HashSet::new();
     for (index, raw) in raw.iter().enumerate() {

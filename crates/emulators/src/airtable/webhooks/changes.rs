@@ -1,7 +1,7 @@
 //! What a write has changed: the records, fields and tables that it touched, found by comparing the base with what it
 //! was, and from there what is computed from them.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -60,6 +60,7 @@ pub(super) struct ChangedTable {
     pub(super) created_fields: Vec<(FieldId, FieldShape)>,
     /// Before, after.
     pub(super) changed_fields: Vec<(FieldId, FieldShape, FieldShape)>,
+    pub(super) destroyed_fields: Vec<FieldId>,
     /// Name and description before and after.
     pub(super) metadata: Option<[(String, Option<String>); 2]>,
 }
@@ -69,6 +70,7 @@ pub(super) struct Changes<'t> {
     pub(super) was: Eval<'t>,
     pub(super) is: Eval<'t>,
     pub(super) tables: Vec<(usize, TableId, ChangedTable)>,
+    pub(super) destroyed_tables: Vec<TableId>,
 }
 
 impl<'t> Transaction<'t> {
@@ -98,10 +100,20 @@ impl<'t> Transaction<'t> {
     pub(super) fn changes(&self) -> Changes<'t> {
         let was = Eval::new(self.before, self.actor.users, self.actor.now).with_urls(self.actor.urls);
         let is = Eval::new(self.after, self.actor.users, self.actor.now).with_urls(self.actor.urls);
-        let mut records = Search::new(&was, &is).run();
+        let deletes = self.deletes();
+        let mut records = match deletes {
+            // A deletion is told as such, and what is left does not stand where it stood.
+            true => self.after.tables.iter().map(|_| BTreeMap::new()).collect(),
+            false => Search::new(&was, &is).run(),
+        };
         let mut tables = Vec::new();
         for (index, table) in self.after.tables.iter().enumerate() {
-            let mut changed = match self.before.tables.get(index) {
+            let mut earlier = self.before.tables.iter();
+            let before = match deletes {
+                true => earlier.find(|before| before.id == table.id),
+                false => earlier.nth(index),
+            };
+            let mut changed = match before {
                 Some(before) => beside_records(before, table),
                 None => ChangedTable {
                     created: Some((table.name.clone(), table.description.clone())),
@@ -110,7 +122,7 @@ impl<'t> Transaction<'t> {
                 },
             };
             for (slot, fate) in std::mem::take(&mut records[index]) {
-                let old = self.before.tables.get(index).and_then(|table| table.rows.get(slot));
+                let old = before.and_then(|table| table.rows.get(slot));
                 let Some(record) = table.rows.get(slot).or(old) else { continue };
                 changed.records.push(ChangedRecord { slot, id: record.id, created: record.created, fate });
             }
@@ -118,8 +130,25 @@ impl<'t> Transaction<'t> {
                 tables.push((index, table.id, changed));
             }
         }
-        Changes { was, is, tables }
+        let ids = self.before.tables.iter().map(|table| table.id).filter(|_| deletes);
+        let is_gone = |id: &TableId| self.after.tables.iter().all(|table| table.id != *id);
+        Changes { was, is, tables, destroyed_tables: ids.filter(is_gone).collect() }
     }
+
+    /// Whether it deletes tables or fields: else all stand where they did, new ones after them.
+    fn deletes(&self) -> bool {
+        let has_fields_of = |(before, after): (&Table, &Table)| {
+            before.fields.are_those_of(&after.fields)
+                || begins_with(&after.fields, &before.fields, |field| field.id)
+        };
+        !(begins_with(&self.after.tables, &self.before.tables, |table| table.id)
+            && self.before.tables.iter().zip(&self.after.tables).all(has_fields_of))
+    }
+}
+
+/// Whether a list has another's items first, by their ids.
+fn begins_with<T, I: PartialEq>(all: &[T], first: &[T], id: impl Fn(&T) -> I) -> bool {
+    all.len() >= first.len() && all.iter().zip(first).all(|(one, other)| id(one) == id(other))
 }
 
 /// A cell in the shape of payloads; `None` if it is empty or was not there yet.
@@ -227,9 +256,10 @@ fn shape(field: &Field) -> FieldShape {
 fn beside_records(before: &Table, after: &Table) -> ChangedTable {
     let mut changed = ChangedTable::default();
     if !before.fields.are_those_of(&after.fields) {
-        for (index, field) in after.fields.iter().enumerate() {
+        let by_id: HashMap<FieldId, &Field> = before.fields.iter().map(|field| (field.id, field)).collect();
+        for field in &after.fields {
             let is = shape(field);
-            let Some(old) = before.fields.get(index) else {
+            let Some(&old) = by_id.get(&field.id) else {
                 changed.created_fields.push((field.id, is));
                 continue;
             };
@@ -244,6 +274,9 @@ fn beside_records(before: &Table, after: &Table) -> ChangedTable {
                 changed.changed_fields.push((field.id, was, is));
             }
         }
+        let stays: HashSet<FieldId> = after.fields.iter().map(|field| field.id).collect();
+        let ids = before.fields.iter().map(|field| field.id);
+        changed.destroyed_fields = ids.filter(|id| !stays.contains(id)).collect();
     }
     let metadata = |table: &Table| (table.name.clone(), table.description.clone());
     if before.name != after.name || before.description != after.description {
@@ -258,6 +291,7 @@ impl ChangedTable {
             && self.records.is_empty()
             && self.created_fields.is_empty()
             && self.changed_fields.is_empty()
+            && self.destroyed_fields.is_empty()
             && self.metadata.is_none()
     }
 }

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::hook::{Hook, LIFE, Payloads};
-use super::{OfBase, Webhooks, specification};
+use super::specification::{self, Required};
+use super::{OfBase, Webhooks};
 use crate::airtable::fields::date;
 use crate::airtable::ids::{BaseId, WebhookId};
 use crate::airtable::model::Base;
@@ -177,7 +178,7 @@ impl ReadHook {
 
 /// Reads a hook with its payloads, if it has any. What is left out is made up: a new hook expires a week from `now`.
 ///
-/// A view may have gone since a hook was written down that watched it. With `strict`, that is wrong of a hook that works.
+/// What a hook watches may have gone since it was written down. With `strict`, that is wrong of a hook that works.
 pub(crate) fn read(value: &Value, base: &Base, now: Timestamp, strict: bool) -> Result<ReadHook, Vec<Wrong>> {
     let Some(object) = value.as_object() else {
         return Err(vec![(String::new(), "must be an object".to_owned())]);
@@ -220,9 +221,10 @@ impl<'v> Reader<'v> {
         let last_result = self.object.get("lastNotificationResult").cloned().unwrap_or_default();
         let owner = self.text("owner", |owner| Some(owner.into()), "");
         let options = self.object.get("specification").and_then(|specification| specification.get("options"));
+        let required = if strict && works { Required::Watched } else { Required::Nothing };
         let specification = options
             .and_then(Value::as_object)
-            .and_then(|options| specification::read_options(options, base, strict && works).ok());
+            .and_then(|options| specification::read_options(options, base, required).ok());
         if specification.is_none() {
             self.wrong.push(("specification".to_owned(), "is not one that the base could have".to_owned()));
         }

@@ -49,6 +49,15 @@ pub(super) struct Specification {
     pub(super) previous_fields: bool,
 }
 
+/// What of that which a specification names has to be there in the base.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Required {
+    All,
+    /// Not the fields whose cells are told along: those may have been deleted.
+    Watched,
+    Nothing,
+}
+
 /// Cells that are told though they have not changed.
 #[derive(Debug)]
 pub(super) enum Included {
@@ -72,15 +81,17 @@ pub(super) fn read(
     let specification = object(body.get("specification"))?;
     only(specification, &["options"])?;
     let options = object(specification.get("options"))?;
-    Ok((url, read_options(options, base, true)?))
+    Ok((url, read_options(options, base, Required::All)?))
 }
 
-/// `options` of a specification; whether what it watches is there is asked only if it is wanted to be.
+/// `options` of a specification.
 pub(super) fn read_options(
     options: &Map<String, Value>,
     base: &Base,
-    strict: bool,
+    required: Required,
 ) -> Result<Specification, AirtableError> {
+    let watched = (required != Required::Nothing).then_some(base);
+    let told = (required == Required::All).then_some(base);
     only(options, &["filters", "includes"])?;
     let filters = object(options.get("filters"))?;
     only(
@@ -107,16 +118,16 @@ pub(super) fn read_options(
     let data_types = words(filters, "dataTypes", &DATA_TYPES)?.filter(|types| !types.is_empty());
     let included = match includes.get("includeCellValuesInFieldIds") {
         Some(Value::String(all)) if all == "all" => Included::All,
-        _ => Included::Only(fields(includes, "includeCellValuesInFieldIds", base)?.unwrap_or_default()),
+        _ => Included::Only(fields(includes, "includeCellValuesInFieldIds", told)?.unwrap_or_default()),
     };
     Ok(Specification {
         json: Value::Object(options.clone()),
         data_types: data_types.ok_or_else(AirtableError::invalid_request)?,
         change_types: words(filters, "changeTypes", &CHANGE_TYPES)?,
         sources: words(filters, "fromSources", &SOURCES)?,
-        scope: scope(filters.get("recordChangeScope"), base, strict)?,
-        watched_data: fields(filters, "watchDataInFieldIds", base)?,
-        watched_schemas: fields(filters, "watchSchemasOfFieldIds", base)?,
+        scope: scope(filters.get("recordChangeScope"), base, watched.is_some())?,
+        watched_data: fields(filters, "watchDataInFieldIds", watched)?,
+        watched_schemas: fields(filters, "watchSchemasOfFieldIds", watched)?,
         included,
         previous_cells: flag(includes, "includePreviousCellValues")?,
         previous_fields: flag(includes, "includePreviousFieldDefinitions")?,
@@ -164,11 +175,18 @@ impl Specification {
 
     /// `false`: what it watches is not there any more.
     pub(super) fn still_holds(&self, base: &Base) -> bool {
-        match self.scope {
+        let scope = match self.scope {
+            RecordScope::Base => true,
+            RecordScope::Table(id) => base.tables.iter().any(|table| table.id == id),
             RecordScope::View(_, view) => view_place(base, view).is_some(),
-            _ => true,
-        }
+        };
+        let mut watched = [&self.watched_data, &self.watched_schemas].into_iter().flatten().flatten();
+        scope && watched.all(|id| has_field(base, *id))
     }
+}
+
+fn has_field(base: &Base, id: FieldId) -> bool {
+    base.tables.iter().any(|table| table.fields.iter().any(|field| field.id == id))
 }
 
 fn view_place(base: &Base, view: ViewId) -> Option<(TableId, &str)> {
@@ -221,17 +239,14 @@ fn words(
     Ok(Some(words.into_iter().map(str::to_owned).collect()))
 }
 
-/// Ids of fields of the base.
+/// Ids of fields, which the base must have if one is given.
 fn fields(
     object: &Map<String, Value>,
     key: &str,
-    base: &Base,
+    base: Option<&Base>,
 ) -> Result<Option<HashSet<FieldId>>, AirtableError> {
     let Some(ids) = texts(object, key)? else { return Ok(None) };
-    let field = |text: &str| {
-        let id = FieldId::parse(text)?;
-        base.tables.iter().any(|table| table.fields.iter().any(|field| field.id == id)).then_some(id)
-    };
+    let field = |text| FieldId::parse(text).filter(|id| base.is_none_or(|base| has_field(base, *id)));
     let ids: Option<HashSet<_>> = ids.into_iter().map(field).collect();
     ids.map(Some).ok_or_else(AirtableError::invalid_request)
 }
@@ -243,7 +258,8 @@ fn scope(value: Option<&Value>, base: &Base, strict: bool) -> Result<RecordScope
         Some(Value::String(text)) => text,
         Some(_) => return Err(AirtableError::invalid_request()),
     };
-    let table = TableId::parse(text).filter(|id| base.tables.iter().any(|table| table.id == *id));
+    let is_there = |id: &TableId| !strict || base.tables.iter().any(|table| table.id == *id);
+    let table = TableId::parse(text).filter(is_there);
     let view = ViewId::parse(text).and_then(|id| Some((view_place(base, id)?, id)));
     match (table, view) {
         (Some(table), _) => Ok(RecordScope::Table(table)),

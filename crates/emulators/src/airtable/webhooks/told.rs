@@ -13,7 +13,7 @@ use crate::airtable::render;
 
 impl Changes<'_> {
     pub(super) fn is_empty(&self) -> bool {
-        self.tables.is_empty()
+        self.tables.is_empty() && self.destroyed_tables.is_empty()
     }
 
     /// The part of a payload that a hook is told; `None`: nothing of it concerns the hook.
@@ -38,6 +38,13 @@ impl Changes<'_> {
         for (key, tables) in [("changedTablesById", changed), ("createdTablesById", created)] {
             if !tables.is_empty() {
                 told.insert(key.to_owned(), Value::Object(tables));
+            }
+        }
+        if specification.wants_data_type("tableMetadata") && specification.wants_change("remove") {
+            let covered = self.destroyed_tables.iter().filter(|id| specification.covers(**id));
+            let destroyed: Vec<_> = covered.map(ToString::to_string).collect();
+            if !destroyed.is_empty() {
+                told.insert("destroyedTableIds".to_owned(), destroyed.into());
             }
         }
         (!told.is_empty()).then_some(told)
@@ -257,6 +264,14 @@ impl ChangedTable {
             if !fields.is_empty() {
                 told.insert("changedFieldsById".to_owned(), Value::Object(fields));
             }
+        }
+        // A hook that watches some fields hears of those only, and works no more when one of them is gone.
+        if specification.wants_change("remove")
+            && !self.destroyed_fields.is_empty()
+            && specification.watched_schemas.is_none()
+        {
+            let ids = self.destroyed_fields.iter().map(ToString::to_string);
+            told.insert("destroyedFieldIds".to_owned(), ids.collect());
         }
     }
 }
