@@ -222,12 +222,12 @@ fn mention(user: &User) -> Value {
     Value::Object(mention)
 }
 
-/// Every `@[…]` of a text: where its inside begins, and what it is.
+/// Every `@[…]` of a text without a bracket in it: where its inside begins, and what it is.
 fn mentions(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices("@[").filter_map(|(at, opening)| {
         let begin = at + opening.len();
-        let inside = text[begin..].split_once(']')?.0;
-        Some((begin, inside))
+        let end = begin + text[begin..].find(['[', ']'])?;
+        text[end..].starts_with(']').then(|| (begin, &text[begin..end]))
     })
 }
 
@@ -237,7 +237,7 @@ fn with_ids(text: &str, users: &Users) -> String {
     let mut copied = 0;
     for (begin, inside) in mentions(text) {
         let user = users.by_id(inside).or_else(|| users.by_email(inside)).and_then(|user| users.get(user));
-        if let Some(user) = user.filter(|_| begin >= copied) {
+        if let Some(user) = user {
             result.push_str(&text[copied..begin]);
             result.push_str(&user.id);
             copied = begin + inside.len();

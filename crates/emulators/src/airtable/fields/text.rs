@@ -48,21 +48,29 @@ pub(crate) fn join(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 pub(crate) fn split(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let (mut part, mut quoted) = (String::new(), false);
+    let mut is_blank = true; // the part so far
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             '"' if quoted && chars.peek() == Some(&'"') => {
                 chars.next();
                 part.push('"');
+                is_blank = false;
             }
-            '"' if quoted || part.trim().is_empty() => {
+            '"' if quoted || is_blank => {
                 if !quoted {
                     part.clear();
                 }
                 quoted = !quoted;
             }
-            ',' if !quoted => parts.push(std::mem::take(&mut part)),
-            c => part.push(c),
+            ',' if !quoted => {
+                parts.push(std::mem::take(&mut part));
+                is_blank = true;
+            }
+            c => {
+                part.push(c);
+                is_blank &= c.is_whitespace();
+            }
         }
     }
     parts.push(part);
@@ -92,5 +100,6 @@ mod tests {
         assert_eq!(joined, r#""Smith, John", plain, "say ""hi""""#);
         assert_eq!(split(&joined), names);
         assert_eq!(split(" a ,, b,"), ["a", "b"]);
+        assert_eq!(split(r#" "a, b" , c "d" , "" ,"e""#), ["a, b", r#"c "d""#, "e"]);
     }
 }
