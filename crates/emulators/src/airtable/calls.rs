@@ -70,18 +70,23 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     let label = RouteLabel(label.unwrap_or("(none)").into());
     let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
     let faults = lock(&shared.faults).draw(&parts.method, target, arrived);
+    let way = match (&faults.before, oauth) {
+        (Before::Cut, _) => Way::Cut,
+        (Before::Refuse(error), _) => Way::Call(Err(error.clone())),
+        (Before::Nothing, Some(op)) => Way::OAuth(op),
+        // Counted before it waits, for limits go by when requests come.
+        (Before::Nothing, None) => {
+            Way::Call(route.and_then(|route| Ok((shared.admit(&route, &parts, arrived)?, route))))
+        }
+    };
     if !faults.latency.is_zero() {
         tokio::time::sleep(faults.latency).await; // which would take a millisecond for nothing at all
     }
-    let answer = match (&faults.before, oauth, route) {
-        (Before::Cut, ..) => return faults::cut_off(),
-        (Before::Refuse(error), ..) => Err(error.clone()),
-        (Before::Nothing, Some(op), _) => Ok(Answer::Other(oauth::answer(shared, op, parts, body).await)),
-        (Before::Nothing, None, Err(error)) => Err(error),
-        (Before::Nothing, None, Ok(route)) => match shared.admit(&route, &parts, arrived) {
-            Ok(who) => shared.call(route, parts, body, who).await,
-            Err(refused) => Err(refused),
-        },
+    let answer = match way {
+        Way::Cut => return faults::cut_off(),
+        Way::OAuth(op) => Ok(Answer::Other(oauth::answer(shared, op, parts, body).await)),
+        Way::Call(Ok((who, route))) => shared.call(route, parts, body, who).await,
+        Way::Call(Err(refused)) => Err(refused),
     };
     let mut response = shared.respond(answer);
     response.extensions_mut().insert(label);
@@ -91,6 +96,13 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
         entry.answered(status);
     }
     response
+}
+
+/// What a request comes to, faults permitting.
+enum Way {
+    Cut,
+    OAuth(OAuthOp),
+    Call(Result<(Who, Route), AirtableError>),
 }
 
 /// Whose call it is, and by which way it comes.
@@ -234,16 +246,16 @@ impl Shared {
         world.tokens.authenticate(headers, integration)
     }
 
-    /// Notes what became of a ping; gives whether there is anybody to be pinged again.
-    fn pinged(&self, ping: &webhooks::Ping, result: Value) -> bool {
+    /// Notes how far a ping has come; gives what follows.
+    fn pinged(&self, ping: &webhooks::Ping, step: webhooks::Step) -> webhooks::Next {
         let world = self.world();
         let mut webhooks = lock(&world.webhooks);
-        let goes_on = webhooks.pinged(ping, result);
+        let next = webhooks.pinged(ping, step);
         let documents = webhooks.take_journal();
         if let Some(keeper) = self.keeper.as_ref().filter(|_| !documents.is_empty()) {
             keeper.put_documents(documents); // nobody waits for it
         }
-        goes_on
+        next
     }
 
     /// Runs what waits for a base's lock, or computes over all of its records, on a thread that serves nothing else
@@ -455,7 +467,7 @@ impl Caller<'_> {
         let is_kept = pending.is_none_or(Pending::wait);
         for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
             let (told, timed) = (Arc::clone(self.shared), Arc::clone(self.shared));
-            let note = move |ping: &webhooks::Ping, result| told.pinged(ping, result);
+            let note = move |ping: &webhooks::Ping, step| told.pinged(ping, step);
             tokio::spawn(ping.send(note, move || (timed.clock.now(), timed.clock.instant())));
         }
         match is_kept {

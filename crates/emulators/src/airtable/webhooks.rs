@@ -20,9 +20,9 @@ pub(crate) use self::changes::Transaction;
 use self::hook::Hook;
 pub(crate) use self::kept::{Document, ReadHook, read};
 use self::kept::{all_documents, hook_document, payload_document};
-pub(crate) use self::ping::Ping;
+pub(crate) use self::ping::{Next, Ping, Step};
 pub(crate) use self::wanted::{Asker, Wanted};
-use super::ids::BaseId;
+use super::ids::{BaseId, WebhookId};
 
 /// Where a change comes from; others than these do not happen here.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,12 +51,23 @@ struct OfBase {
     hooks: Vec<Hook>,
 }
 
+/// How far it is with a ping that is tried again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Retry {
+    /// The next attempt will tell of what happens until then.
+    Waits,
+    /// On its way; `news`: something has happened since it left.
+    Runs { news: bool },
+}
+
 /// All webhooks. Clones share payloads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Webhooks {
     live: HashMap<BaseId, OfBase>,
     /// What there was at the start.
     initial: HashMap<BaseId, OfBase>,
+    /// Hooks whose ping has failed and is tried again: one ping at a time, however many writes there are meanwhile.
+    retried: HashMap<(BaseId, WebhookId), Retry>,
     /// What has to get into the file; `None`: there is none.
     journal: Option<Vec<Document>>,
 }
@@ -64,7 +75,7 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     /// As they are now, to begin with elsewhere.
     pub(crate) fn snapshot(&self) -> Self {
-        Self { live: self.live.clone(), initial: self.live.clone(), journal: None }
+        Self { live: self.live.clone(), initial: self.live.clone(), ..Self::default() }
     }
 
     /// Notes from now on what has to get into a file, which has what there is now.
@@ -92,6 +103,7 @@ impl Webhooks {
     /// Makes all hooks what they were at the start.
     pub(crate) fn reset(&mut self) {
         let before = std::mem::replace(&mut self.live, self.initial.clone());
+        self.retried.clear();
         if self.journal.is_some() {
             for (base, of_base) in before {
                 let documents = |hook: &Hook| all_documents(base, hook, of_base.transactions, false);
@@ -140,28 +152,59 @@ impl Webhooks {
             for number in hook.payloads.prune(now) {
                 documents.push(payload_document(base, hook, number, None));
             }
-            if let Some(url) = hook.notification_url.clone().filter(|_| hook.notifies) {
-                pings.push(Ping { base, hook: hook.id, url, secret: hook.secret });
+            let Some(url) = hook.notification_url.clone().filter(|_| hook.notifies) else { continue };
+            match self.retried.get_mut(&(base, hook.id)) {
+                None => pings.push(Ping { base, hook: hook.id, url, secret: hook.secret }),
+                Some(Retry::Waits) => {}
+                Some(Retry::Runs { news }) => *news = true,
             }
         }
         self.note(documents);
         pings
     }
 
-    /// Notes what became of a ping. After the last attempt that failed, the hook is not pinged any more.
-    /// Gives whether there is anybody to be pinged.
-    pub(crate) fn pinged(&mut self, ping: &Ping, result: Value) -> bool {
-        let Some(of_base) = self.live.get_mut(&ping.base) else { return false };
-        let Some(hook) = of_base.hooks.iter_mut().find(|hook| hook.id == ping.hook) else { return false };
-        if result["success"] == true {
+    /// Notes how far a ping has come. After the last attempt that failed, the hook is not pinged any more.
+    pub(crate) fn pinged(&mut self, ping: &Ping, step: Step) -> Next {
+        let place = (ping.base, ping.hook);
+        let of_base = self.live.get_mut(&ping.base);
+        let hooks = of_base.map(|of_base| (of_base.transactions, &mut of_base.hooks));
+        let Some((transactions, hook)) = hooks.and_then(|(transactions, hooks)| {
+            Some((transactions, hooks.iter_mut().find(|hook| hook.id == ping.hook)?))
+        }) else {
+            self.retried.remove(&place);
+            return Next::Ends;
+        };
+        let Step::Ended { is_retry, result } = step else {
+            self.retried.insert(place, Retry::Runs { news: false });
+            return Next::Goes;
+        };
+        let has_failed = result["success"] != true;
+        if !has_failed {
             hook.last_success = result["completionTimestamp"].as_str().map(str::to_owned);
         } else if result["willBeRetried"] == false {
             hook.notifies = false;
         }
         hook.last_result = result;
         let notifies = hook.notifies;
-        let document = hook_document(ping.base, hook, of_base.transactions);
+        let document = hook_document(ping.base, hook, transactions);
         self.note([document]);
-        notifies
+        match self.retried.get_mut(&place) {
+            // Another one is tried again already, and tells of this one's news, too.
+            Some(retry) if !is_retry => {
+                if let Retry::Runs { news } = retry {
+                    *news |= has_failed;
+                }
+                Next::Ends
+            }
+            Some(Retry::Runs { news: true }) if notifies && !has_failed => Next::GoesAnew,
+            _ if notifies && has_failed => {
+                self.retried.insert(place, Retry::Waits);
+                Next::Waits
+            }
+            _ => {
+                self.retried.remove(&place);
+                Next::Ends
+            }
+        }
     }
 }

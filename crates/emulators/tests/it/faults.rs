@@ -136,7 +136,32 @@ async fn edits_of_a_person_are_made_past_rates_and_faults_and_told_as_such() {
     assert_eq!(action["source"], "client");
     assert_eq!(action["sourceMetadata"]["user"]["email"], "grace@example.com");
     assert_eq!(app.get("/__emulator/counters").await.ok()["bases"][BASE]["requests"], 2);
-    for bad in [json!({"edits": [{"method": "GET"}]}), json!({"user": "nobody", "edits": []}), json!([])] {
+    let good = json!({"method": "POST", "path": things, "body": {"fields": {"Name": "not made"}}});
+    let half = json!({"edits": [good, {"method": "GET", "path": "http://"}]});
+    for bad in
+        [json!({"edits": [{"method": "GET"}]}), json!({"user": "nobody", "edits": []}), json!([]), half]
+    {
         assert_eq!(app.post("/__emulator/edits", bad.clone()).await.status, 422, "{bad}");
     }
+    let made = app.get(&format!("{things}?filterByFormula=%7BName%7D%3D%22not%20made%22")).await.ok();
+    assert_eq!(made, json!({"records": []}));
+}
+
+#[tokio::test]
+async fn a_request_is_counted_when_it_comes_and_not_when_its_latency_is_over() {
+    let mut seed = super::support::seed();
+    seed["limits"] = json!({"requestsPerSecondPerBase": 1});
+    let app = TestApp::with_seed(&seed).await;
+    app.put("/__emulator/clock", json!({"stopped": true})).await.ok();
+    ask(&app, json!({"latencyMinMs": 300, "latencyMaxMs": 300, "methods": ["GET"]})).await;
+    let things = format!("/v0/{BASE}/Things");
+    let another = async {
+        while app.get("/__emulator/counters").await.ok()["bases"][BASE]["requests"] != 1 {
+            tokio::task::yield_now().await;
+        }
+        app.put("/__emulator/clock", json!({"advanceSeconds": 2})).await.ok();
+        app.post(&things, json!({"fields": {}})).await.status
+    };
+    let (slow, fast) = tokio::join!(app.get(&things), another);
+    assert_eq!((slow.status, fast), (200, 200));
 }

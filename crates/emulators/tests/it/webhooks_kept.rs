@@ -347,3 +347,53 @@ async fn a_ping_is_tried_again_when_the_clock_says_so_and_at_last_no_more() {
         app.put("/__emulator/clock", json!({"advanceSeconds": 10 * 2_u32.pow(retry) + 1})).await.ok();
     }
 }
+
+/// A ping that has come; the stream is where it is answered.
+async fn taken(listener: &TcpListener) -> tokio::net::TcpStream {
+    let accepted = tokio::time::timeout(std::time::Duration::from_secs(10), listener.accept()).await;
+    let (mut stream, _) = accepted.expect("a ping").unwrap();
+    let mut text = String::new();
+    while !text.ends_with('}') {
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).await.unwrap();
+        text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+    }
+    stream
+}
+
+#[tokio::test]
+async fn while_a_ping_is_tried_again_writes_send_none_of_their_own_and_none_is_missed() {
+    let app = TestApp::with_seed(&with_hooks_allowed()).await;
+    app.put("/__emulator/clock", json!({"stopped": true})).await.ok();
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut body = data();
+    body["notificationUrl"] = format!("http://{address}/").into();
+    app.post(&hooks(), body).await.ok();
+    let last = async || app.get(&hooks()).await.ok()["webhooks"][0]["lastNotificationResult"].clone();
+    let until = async |key: &str, value: Value| {
+        let reached = async {
+            while last().await[key] != value {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), reached).await.unwrap();
+    };
+    app.create("Things", json!({"Name": "a"})).await;
+    until("retryNumber", json!(0)).await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    for name in ["b", "c", "d"] {
+        app.create("Things", json!({"Name": name})).await;
+    }
+    let none = tokio::time::timeout(std::time::Duration::from_millis(200), listener.accept()).await;
+    assert!(none.is_err(), "it waits for its time, and the others with it");
+    app.put("/__emulator/clock", json!({"advanceSeconds": 11})).await.ok();
+    let mut first = taken(&listener).await;
+    app.create("Things", json!({"Name": "e"})).await;
+    first.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    let mut second = taken(&listener).await;
+    second.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    until("retryNumber", json!(0)).await;
+    assert_eq!(last().await["success"], true);
+    app.create("Things", json!({"Name": "f"})).await;
+    taken(&listener).await.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+}

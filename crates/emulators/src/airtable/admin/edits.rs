@@ -58,7 +58,7 @@ pub(super) async fn make_edits(
             found.ok_or_else(|| invalid(format!("there is no user \"{named}\"")))?
         }
     };
-    let mut answers = Vec::with_capacity(wanted.edits.len());
+    let mut requests = Vec::with_capacity(wanted.edits.len());
     for Edit { method, path, body } in wanted.edits {
         let method = Method::from_bytes(method.as_bytes());
         let method = method.map_err(|_| invalid("a method is a word such as PATCH".to_owned()))?;
@@ -67,7 +67,10 @@ pub(super) async fn make_edits(
             request = request.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = request.body(Body::from(body)).map_err(|_| invalid(format!("{path} is no path")))?;
+        requests.push(request.body(Body::from(body)).map_err(|_| invalid(format!("{path} is no path")))?);
+    }
+    let mut answers = Vec::with_capacity(requests.len());
+    for request in requests {
         let response = emulator.shared.edit(request, user).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();

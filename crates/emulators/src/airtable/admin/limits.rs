@@ -107,18 +107,21 @@ pub(super) async fn turn_clock(
     if !(0.0..=century).contains(&turn.advance_seconds) {
         return Err(invalid("advanceSeconds must be from 0 to a century"));
     }
+    let clock = &emulator.shared.clock;
+    let advance = Duration::from_secs_f64(turn.advance_seconds);
     // Beyond that, times do not have four digits of a year.
     let years = 1970..=9000;
-    if time.is_some_and(|time| !years.contains(&date::utc(time.as_millisecond()).year())) {
-        return Err(invalid("time must be between 1970 and 9000"));
+    let becomes = time.unwrap_or_else(|| clock.now()).checked_add(advance);
+    let is_within = |time: Timestamp| years.contains(&date::utc(time.as_millisecond()).year());
+    if time.is_some_and(|time| !is_within(time)) || !becomes.is_ok_and(is_within) {
+        return Err(invalid("the time must stay between 1970 and 9000"));
     }
-    let clock = &emulator.shared.clock;
     if let Some(stopped) = turn.stopped {
         clock.stop(stopped);
     }
     if let Some(time) = time {
         clock.set(time);
     }
-    clock.advance(Duration::from_secs_f64(turn.advance_seconds));
+    clock.advance(advance);
     Ok(shown(&emulator))
 }

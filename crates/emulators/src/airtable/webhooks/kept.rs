@@ -111,7 +111,7 @@ impl Webhooks {
                 of_base.hooks.push(Hook { place: place as u32, ..read.hook });
             }
         }
-        Self { initial: live.clone(), live, journal: None }
+        Self { initial: live.clone(), live, ..Self::default() }
     }
 
     /// All there is, for a file that has none of it.
@@ -160,7 +160,7 @@ impl Webhooks {
             }
             of_base.transactions = of_base.transactions.max(transaction);
         }
-        Ok(Self { initial: live.clone(), live, journal: None })
+        Ok(Self { initial: live.clone(), live, ..Self::default() })
     }
 }
 

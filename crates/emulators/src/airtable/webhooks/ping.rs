@@ -24,6 +24,27 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// How often a pause looks at the clock.
 const GLANCE: Duration = Duration::from_millis(50);
 
+/// How far a ping has come.
+pub(crate) enum Step {
+    /// It is tried again, or anew.
+    Begins,
+    /// `result` is what the hook shows as its last one; `is_retry`: it was one that had begun like this.
+    Ended { is_retry: bool, result: Value },
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Next {
+    /// It is sent.
+    Goes,
+    /// It is tried again after a pause.
+    Waits,
+    /// It was taken, but something has happened since it left.
+    GoesAnew,
+    /// Nobody wants to be told any more, or has been, or is by another ping.
+    Ends,
+}
+
 /// One hook that has to be told.
 #[derive(Debug, Clone)]
 pub(crate) struct Ping {
@@ -34,14 +55,15 @@ pub(crate) struct Ping {
 }
 
 impl Ping {
-    /// Sends it, again and again until it is taken; `note` gets what the hook shows as its last result, and says whether it wants
-    /// to go on. Times and pauses are those of the emulator's clock, which `clock` reads.
+    /// Sends it, again and again until it is taken; `note` is told of each step, and says what follows. Times and pauses are
+    /// those of the emulator's clock, which `clock` reads.
     pub(crate) async fn send(
         self,
-        note: impl Fn(&Ping, Value) -> bool,
+        note: impl Fn(&Ping, Step) -> Next,
         clock: impl Fn() -> (Timestamp, Instant),
     ) {
-        for retry in 0..=RETRIES {
+        let (mut retry, mut is_retry) = (0, false);
+        while !is_retry || note(&self, Step::Begins) == Next::Goes {
             let started = Instant::now();
             let sent = tokio::time::timeout(PATIENCE, self.attempt(clock().0)).await;
             let problem = match sent {
@@ -60,17 +82,21 @@ impl Ping {
                 result["error"] = json!({"message": problem});
                 result["willBeRetried"] = (retry < RETRIES).into();
             }
-            let goes_on = note(&self, result);
-            if problem.is_none() || !goes_on {
-                return;
+            match note(&self, Step::Ended { is_retry, result }) {
+                Next::Goes | Next::Ends => return,
+                Next::GoesAnew => retry = 0,
+                Next::Waits => {
+                    let due = clock().1 + FIRST_PAUSE * 2_u32.pow(retry);
+                    retry += 1;
+                    // The clock may stand still, or be turned.
+                    while let left = due.saturating_duration_since(clock().1)
+                        && !left.is_zero()
+                    {
+                        tokio::time::sleep(left.min(GLANCE)).await;
+                    }
+                }
             }
-            let due = clock().1 + FIRST_PAUSE * 2_u32.pow(retry);
-            // The clock may stand still, or be turned.
-            while let left = due.saturating_duration_since(clock().1)
-                && !left.is_zero()
-            {
-                tokio::time::sleep(left.min(GLANCE)).await;
-            }
+            is_retry = true;
         }
     }
 
