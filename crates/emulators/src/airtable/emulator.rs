@@ -182,6 +182,7 @@ impl Emulator {
             webhooks: lock(&world.webhooks).snapshot(),
             files: BTreeMap::new(), // they are in the cells
             attachment_sources: Sources::None,
+            is_sample: false,
         }
     }
 

@@ -24,8 +24,11 @@ use super::webhooks::{Document, Webhooks};
 
 pub use self::file::KeptError;
 
-/// The document of tokens and limits; only a file whose content was replaced as a whole has it.
+/// The document of tokens, integrations and limits; only a file whose content was replaced as a whole has it.
 const SETTINGS: &str = "settings";
+
+/// The same of the seed that the file was made from, for starts without one.
+const SEEDED_SETTINGS: &str = "settings of the seed";
 
 /// Writes of one transaction.
 const MOST_TOGETHER: usize = 256;
@@ -80,8 +83,9 @@ struct Place {
 }
 
 impl Keeper {
-    /// Opens the file. A new one gets the seed's bases; an old one's bases and users replace the seed's, whose tokens and
-    /// limits hold, unless a snapshot was put into the file: then that one's do.
+    /// Opens the file. A new one gets the seed's bases; an old one's bases and users replace the seed's, whose tokens,
+    /// integrations and limits hold, unless a snapshot was put into the file: then that one's do. So do those of the seed that
+    /// the file was made from where there is no other one but the sample.
     pub(super) async fn open(path: &Path, mut seed: Seed) -> Result<(Seed, Self, Opened), KeptError> {
         let mut file = File::open(path).await?;
         let mut opened = Opened::default();
@@ -93,17 +97,19 @@ impl Keeper {
                     .into_iter()
                     .filter_map(|(id, content)| Some((AttachmentId::parse(&id)?, content)))
                     .collect();
-                let known = users.0.len();
                 let webhooks = Webhooks::restore(&opened.documents, &seed.bases);
                 seed.webhooks = webhooks.map_err(|key| KeptError::Document { key })?;
-                seed.take_users(users);
-                if seed.users.0.len() > known {
-                    // Cells name people by their places, so that these must not change again.
-                    let users = Some(users_json(&seed.users));
-                    file.apply(&[Change { users, ..Change::default() }]).await?;
-                }
-                if let Some(settings) = opened.documents.remove(SETTINGS) {
-                    seed.set_settings(&settings)?;
+                let seeded = opened.documents.remove(SEEDED_SETTINGS).filter(|_| seed.is_sample);
+                if let Some(settings) = opened.documents.remove(SETTINGS).or(seeded) {
+                    seed.set_users_and_settings(users, &settings)?;
+                } else {
+                    let known = users.0.len();
+                    seed.take_users(users);
+                    if seed.users.0.len() > known {
+                        // Cells name people by their places, so that these must not change again.
+                        let users = Some(users_json(&seed.users));
+                        file.apply(&[Change { users, ..Change::default() }]).await?;
+                    }
                 }
             }
             None => {
@@ -111,6 +117,7 @@ impl Keeper {
                 seed.bases.iter().enumerate().for_each(|(position, base)| change.replace(position, base));
                 change.add_files(&seed);
                 change.documents = seed.webhooks.documents();
+                change.documents.push((SEEDED_SETTINGS.to_owned(), Some(seed.settings())));
                 file.fill(&seed.users, &change).await?;
             }
         }

@@ -62,6 +62,8 @@ pub struct Seed {
     pub(crate) files: BTreeMap<AttachmentId, Bytes>,
     pub(crate) attachment_sources: Sources,
     pub(crate) webhooks: Webhooks,
+    /// It is the one that there is when nobody brings another.
+    pub(crate) is_sample: bool,
 }
 
 /// A table of a seed, for telling people what there is.
@@ -102,8 +104,12 @@ impl Seed {
         }
     }
 
-    /// Takes tokens, integrations and limits from what [`Self::settings`] gave; those of whoever runs the emulator stay.
-    pub(crate) fn set_settings(&mut self, settings: &str) -> Result<(), SeedError> {
+    /// Takes these users, and tokens, integrations and limits from what [`Self::settings`] gave. Tokens of whoever runs the
+    /// emulator stay, and are the first user's.
+    pub(crate) fn set_users_and_settings(&mut self, users: Users, settings: &str) -> Result<(), SeedError> {
+        if !users.0.is_empty() {
+            self.users = users;
+        }
         let mut problems = Problems::default();
         match serde_json::from_str::<Node<'_>>(settings) {
             Ok(root) => {
@@ -136,6 +142,7 @@ impl Seed {
             files: BTreeMap::new(),
             attachment_sources: Sources::None,
             webhooks: Webhooks::default(),
+            is_sample: false,
         }
     }
 
@@ -215,7 +222,19 @@ fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Seed> {
     let Settings { tokens, limits, unconfirmed, oauth } =
         Settings::read(&root, &users, &bases, now, problems);
     let attachment_sources = settings::attachment_sources(&root, problems);
-    Some(Seed { bases, users, tokens, limits, unconfirmed, oauth, webhooks, files, attachment_sources })
+    let is_sample = false;
+    Some(Seed {
+        bases,
+        users,
+        tokens,
+        limits,
+        unconfirmed,
+        oauth,
+        webhooks,
+        files,
+        attachment_sources,
+        is_sample,
+    })
 }
 
 /// What of a seed is neither people nor bases.

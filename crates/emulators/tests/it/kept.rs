@@ -70,6 +70,24 @@ async fn a_killed_emulator_comes_back_with_every_acknowledged_change() {
 }
 
 #[tokio::test]
+async fn without_a_seed_a_file_has_the_tokens_and_people_of_the_one_that_it_was_made_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let before = app.text("GET", "/__emulator/snapshot", "").await;
+    drop(child);
+    let (child, address, _) = start(dir.path(), &["--data", "bases.sqlite"]);
+    let app = TestApp::at(address.parse().unwrap());
+    assert_eq!(app.text("GET", "/__emulator/snapshot", "").await, before);
+    drop(child);
+    let (_child, app) = begin(dir.path());
+    assert_eq!(
+        app.text("GET", "/__emulator/snapshot", "").await,
+        before,
+        "nor did that leave anything behind"
+    );
+}
+
+#[tokio::test]
 async fn new_bases_tables_and_fields_survive_a_kill_with_their_records() {
     let dir = tempfile::tempdir().unwrap();
     let (child, app) = begin(dir.path());
