@@ -7,6 +7,7 @@ use sqlx::{Connection as _, Executor as _};
 
 mod cache;
 mod claims;
+mod full_disk;
 mod generations;
 mod keys;
 mod killed_writer;
