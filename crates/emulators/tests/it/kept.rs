@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::process::{Running, run, start};
+use super::process::{Running, run, start, start_without_room};
 use super::support::{BASE, TestApp, rec, seed};
 
 /// An emulator on the file `bases.sqlite` of a directory, and a client of it.
@@ -67,6 +67,45 @@ async fn a_killed_emulator_comes_back_with_every_acknowledged_change() {
     assert_eq!(child.stop(), Some(0));
     let (_child, app) = begin(dir.path());
     assert_eq!(seen(&app).await, before, "also when it ended in order");
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("seed.json"), seed().to_string()).unwrap();
+    let options = ["--data", "bases.sqlite", "--seed", "seed.json"];
+    let (child, address, _) = start_without_room(dir.path(), &options, 1 << 20);
+    let app = TestApp::at(address.parse().unwrap());
+    let things = format!("/v0/{BASE}/Things");
+    let mut acknowledged = Vec::new();
+    let mut write = async |name: usize, length: usize| {
+        let fields = json!({"Name": format!("write {name}"), "Notes": "x".repeat(length)});
+        let status = app.post(&things, json!({"fields": fields})).await.status;
+        if status == 200 {
+            acknowledged.push(format!("write {name}"));
+        }
+        status
+    };
+    let mut count = 0;
+    while write(count, 20_000).await == 200 {
+        count += 1;
+        assert!(count < 200, "there is always room");
+    }
+    for _ in 0..5 {
+        count += 1;
+        write(count, 1).await;
+    }
+    child.has_room();
+    for _ in 0..3 {
+        count += 1;
+        assert_eq!(write(count, 20_000).await, 200);
+    }
+    drop(child); // kills it
+    let (_child, app) = begin(dir.path());
+    let kept = app.text("GET", "/__emulator/snapshot", "").await;
+    for name in acknowledged {
+        assert!(kept.contains(&format!("\"{name}\"")), "{name} was acknowledged");
+    }
 }
 
 #[tokio::test]

@@ -29,6 +29,13 @@ impl Running {
         Command::new("sh").args(["-c", &format!("kill {}", self.0.id())]).status().unwrap();
         self.0.wait().unwrap().code()
     }
+
+    /// Lets it make files as large as it likes.
+    pub(crate) fn has_room(&self) {
+        let pid = self.0.id().to_string();
+        let done = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap();
+        assert!(done.success());
+    }
 }
 
 impl Drop for Running {
@@ -42,8 +49,26 @@ impl Drop for Running {
 /// A started emulator: its process, where it listens, and what it said before it was ready.
 pub(crate) fn start(dir: &Path, arguments: &[&str]) -> (Running, String, String) {
     let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
-    let mut child =
-        Running(emulator(dir, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    listening(emulator(dir, &arguments))
+}
+
+/// The same, which cannot make files larger than that, as on a disk that is nearly full; see [`Running::has_room`].
+pub(crate) fn start_without_room(
+    dir: &Path,
+    arguments: &[&str],
+    size_bytes: usize,
+) -> (Running, String, String) {
+    let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
+    let emulator = emulator(dir, &arguments);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"trap '' XFSZ; ulimit -S -f "$0"; exec "$@""#, &(size_bytes / 512).to_string()]);
+    command.arg(emulator.get_program()).args(emulator.get_args());
+    command.current_dir(dir).env_clear().env("LOG_LEVEL", "off").stdin(Stdio::null());
+    listening(command)
+}
+
+fn listening(mut command: Command) -> (Running, String, String) {
+    let mut child = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let mut said = String::new();
     while !said.contains("curl") {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
 use super::{Change, Opened, Place, users_json};
 use crate::airtable::access::Users;
@@ -115,7 +115,7 @@ impl File {
             sqlx::query("COMMIT").execute(&mut connection).await?;
             Ok::<_, sqlx::Error>((connection, application, form, tables))
         };
-        let (mut connection, application, form, tables) =
+        let (connection, application, form, tables) =
             opened.await.map_err(|error| match code(&error).as_deref() {
                 Some("5" | "261") => KeptError::InUse { path: path.to_owned() }, // SQLITE_BUSY, and while recovering
                 Some("26") => KeptError::Foreign { path: path.to_owned() },      // SQLITE_NOTADB
@@ -125,15 +125,13 @@ impl File {
         if !is_new && (application != APPLICATION || !(1..=FORM).contains(&form)) {
             return Err(KeptError::Foreign { path: path.to_owned() });
         }
+        let mut file = Self { connection };
         if form == 1 {
-            let upgraded = async {
-                let mut transaction = connection.begin().await?;
-                sqlx::raw_sql(SECOND_FORM).execute(&mut *transaction).await?;
-                transaction.commit().await
-            };
+            let upgraded = file
+                .together(async |connection| sqlx::raw_sql(SECOND_FORM).execute(connection).await.map(drop));
             upgraded.await.map_err(failed("written"))?;
         }
-        Ok(Self { connection })
+        Ok(file)
     }
 
     /// The bases in the file with their records, and the users; `None`: it is new.
@@ -220,30 +218,48 @@ impl File {
 
     /// Makes a new file one of ours, with this in it.
     pub(super) async fn fill(&mut self, users: &Users, content: &Change) -> Result<(), KeptError> {
-        let filled = async {
-            let mut transaction = self.connection.begin().await?;
-            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
-            sqlx::raw_sql(SECOND_FORM).execute(&mut *transaction).await?;
+        let filled = self.together(async |connection| {
+            sqlx::raw_sql(TABLES).execute(&mut *connection).await?;
+            sqlx::raw_sql(SECOND_FORM).execute(&mut *connection).await?;
             sqlx::query("INSERT INTO users (list) VALUES (?)")
                 .bind(users_json(users))
-                .execute(&mut *transaction)
+                .execute(&mut *connection)
                 .await?;
-            write(&mut transaction, content).await?;
-            transaction.commit().await
-        };
+            write(connection, content).await
+        });
         filled.await.map_err(failed("written"))
     }
 
     /// Puts changes there, all or none.
     pub(super) async fn apply(&mut self, changes: &[Change]) -> Result<(), KeptError> {
-        let applied = async {
-            let mut transaction = self.connection.begin().await?;
+        let applied = self.together(async |connection| {
             for change in changes {
-                write(&mut transaction, change).await?;
+                write(connection, change).await?;
             }
-            transaction.commit().await
-        };
+            Ok(())
+        });
         applied.await.map_err(failed("written"))
+    }
+
+    /// Does all that `work` does, or nothing.
+    ///
+    /// Not by sqlx's transactions: a full disk makes SQLite end one by itself, sqlx then takes it for open for ever, and all
+    /// that follows for a part of it, which is acknowledged and never committed.
+    async fn together(
+        &mut self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), sqlx::Error> {
+        let connection = &mut self.connection;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        let done = match work(&mut *connection).await {
+            Ok(()) => sqlx::query("COMMIT").execute(&mut *connection).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // Which is refused where SQLite has done it already.
+            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+        }
+        done
     }
 }
 
