@@ -105,12 +105,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let base_entry = json!({
         "id": base.id, "name": base.name, "permissionLevel": base.permission_level.as_deref().unwrap_or("create"),
     });
-    let Taken { mut structure, mut masks, records, comments, told } =
+    let Taken { mut structure, mut masks, masked, records, comments, told } =
         take(&arguments, &base, &base_entry, &rules, &mut reading).await?;
     progress.end();
     told.iter().for_each(|told| progress.note(told));
     let mut masker = Masker::new(key);
-    let masked = masks.count();
     let content = Content {
         base: base_entry,
         structure: &mut structure,
@@ -196,6 +195,8 @@ async fn find_base(named: &str, reading: &mut Reading<'_>) -> anyhow::Result<Bas
 struct Taken {
     structure: Structure,
     masks: Masks,
+    /// How many fields are masked.
+    masked: usize,
     records: HashMap<String, Records>,
     comments: HashMap<String, Vec<Value>>,
     /// What is not as it was.
@@ -220,8 +221,15 @@ async fn take(
         })?;
         let masks = Masks::new(&structure, &masks);
         structure.keep_with_linked(&wanted);
-        let told =
+        let mut told =
             fitting::fit(&mut structure, entry).map_err(|why| anyhow!("no seed can be made of it: {why}"))?;
+        let shown = masks.shown(&structure);
+        let refused: Vec<_> = shown.iter().filter(|shown| shown.is_named).map(ToString::to_string).collect();
+        if !refused.is_empty() {
+            bail!("{}", refused.join("\n"));
+        }
+        told.extend(shown.iter().map(ToString::to_string));
+        let masked = masks.count(&shown);
         let tables =
             structure.tables.iter().filter(|table| !arguments.no_records && wanted.contains(&table.id));
         let tables: Vec<_> = tables.map(|table| (table.id.clone(), table.name.clone())).collect();
@@ -245,7 +253,7 @@ async fn take(
                 .note("the structure is changed all the time: what is there may not fit together");
         }
         let ids = tables.into_iter().map(|(id, _)| id);
-        return Ok(Taken { structure, masks, records: ids.zip(all).collect(), comments, told });
+        return Ok(Taken { structure, masks, masked, records: ids.zip(all).collect(), comments, told });
     }
     unreachable!("the last beginning returns")
 }

@@ -29,6 +29,35 @@ pub(super) fn tainted(structure: &Structure, masked: &HashMap<Place, How>) -> Ha
     tainted
 }
 
+/// Fields that one which the emulator computes anew shows, and that are not masked; over any number of steps.
+pub(super) fn kept_in(structure: &Structure, place: Place, is_masked: impl Fn(&Field) -> bool) -> Vec<Place> {
+    let (mut waiting, mut seen, mut kept) = (shown_by(structure, place), HashSet::new(), Vec::new());
+    while let Some(place) = waiting.pop() {
+        if !seen.insert(place) {
+            continue;
+        }
+        let shows = shown_by(structure, place);
+        if shows.is_empty() && !is_masked(structure.field(place)) {
+            kept.push(place);
+        }
+        waiting.extend(shows);
+    }
+    kept.sort_unstable();
+    kept
+}
+
+/// The fields whose values a computed one shows; none for what is written down cell by cell.
+fn shown_by(structure: &Structure, place: Place) -> Vec<Place> {
+    let field = structure.field(place);
+    let named = |key: &str| field.option(key).and_then(Value::as_str).and_then(|id| structure.find(id));
+    match field.kind.as_str() {
+        "formula" if !field.is_as_seeded() => sources(structure, place),
+        "multipleLookupValues" => named("fieldIdInLinkedTable").into_iter().collect(),
+        "count" => named("recordLinkFieldId").into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The fields that one is made of. Where the metadata does not say, it may be any of the table.
 fn sources(structure: &Structure, place: Place) -> Vec<Place> {
     let field = structure.field(place);
@@ -147,6 +176,25 @@ mod tests {
     fn the_name_of_a_record_is_followed_to_what_links_to_it() {
         assert_eq!(tainted_by(21), ["F3.", "F4.", "F5.", "F12.", "F13.", "F14.", "F21.", "F24."]);
         assert_eq!(tainted_by(6), ["F5.", "F6.", "F8.", "F24."], "a button may show anything of its table");
+    }
+
+    #[test]
+    fn a_computed_field_shows_what_is_kept_at_the_end_of_all_steps() {
+        let structure = structure();
+        let place = |field: usize| structure.find(&format!("fld{field:014}")).unwrap();
+        let kept = |field: usize, masked: &[usize]| {
+            let masked: Vec<Place> = masked.iter().map(|field| place(*field)).collect();
+            kept_in(&structure, place(field), |field| masked.contains(&structure.find(&field.id).unwrap()))
+        };
+        assert_eq!(
+            kept(4, &[]),
+            [place(13)],
+            "a formula over a lookup of a rollup, whose cells are written down"
+        );
+        assert_eq!(kept(4, &[13]), []);
+        assert_eq!(kept(4, &[3, 4]), [place(13)], "it does not help to mask what is computed");
+        assert_eq!((kept(7, &[]), kept(7, &[2])), (vec![place(2)], vec![]));
+        assert_eq!(kept(1, &[]), [], "no computed one");
     }
 
     #[test]

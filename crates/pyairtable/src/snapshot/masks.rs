@@ -1,32 +1,35 @@
 //! What becomes of each field of a base: by the rules that were given, and by what it would show of others.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use serde_json::{Map, Value, json};
 
 use super::dependencies;
 use super::mask::Masker;
-use super::rules::{How, Place};
+use super::rules::{How, Place, Rule};
 use super::structure::Structure;
 
 /// Fields by their ids.
 pub(super) struct Masks {
     how: HashMap<String, How>,
+    /// Those that a rule names by itself.
+    named: HashSet<String>,
     tainted: HashSet<String>,
     /// What choices are called instead, by their ids; `None`: they are left out.
     choices: HashMap<String, Option<String>>,
 }
 
 impl Masks {
-    pub(super) fn new(structure: &Structure, rules: &HashMap<Place, How>) -> Self {
+    pub(super) fn new(structure: &Structure, rules: &HashMap<Place, Rule>) -> Self {
         let id = |place: Place| structure.field(place).id.clone();
+        let masked = rules.iter().filter(|(_, rule)| rule.how != How::Keep);
+        let masked: HashMap<Place, How> = masked.map(|(place, rule)| (*place, rule.how)).collect();
+        let named = masked.keys().filter(|place| rules[*place].names_it);
         Self {
-            how: rules
-                .iter()
-                .filter(|(_, how)| **how != How::Keep)
-                .map(|(place, how)| (id(*place), *how))
-                .collect(),
-            tainted: dependencies::tainted(structure, rules).into_iter().map(id).collect(),
+            named: named.map(|place| id(*place)).collect(),
+            tainted: dependencies::tainted(structure, &masked).into_iter().map(id).collect(),
+            how: masked.into_iter().map(|(place, how)| (id(place), how)).collect(),
             choices: HashMap::new(),
         }
     }
@@ -36,8 +39,25 @@ impl Masks {
         !self.how.is_empty()
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.how.len()
+    /// How many fields there are that are masked: not those of `shown`.
+    pub(super) fn count(&self, shown: &[Shown]) -> usize {
+        self.how.len() - shown.len()
+    }
+
+    /// Fields that are to be masked and are computed anew from others that are not: a mask cannot be seen of them.
+    pub(super) fn shown(&self, structure: &Structure) -> Vec<Shown> {
+        let name =
+            |place: Place| format!("{}.{}", structure.tables[place.0].name, structure.field(place).name);
+        let masked = structure.places().filter(|place| self.how(&structure.field(*place).id) != How::Keep);
+        let shown = masked.filter_map(|place| {
+            let kept = dependencies::kept_in(structure, place, |field| self.how(&field.id) != How::Keep);
+            (!kept.is_empty()).then(|| Shown {
+                is_named: self.named.contains(&structure.field(place).id),
+                field: name(place),
+                kept: kept.into_iter().map(name).collect(),
+            })
+        });
+        shown.collect()
     }
 
     /// What the rules say of a field.
@@ -104,6 +124,26 @@ impl Masks {
             object.insert("name".to_owned(), name.clone().into());
         }
         new.is_some()
+    }
+}
+
+/// A field that shows others in spite of its mask.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// A rule names it, and nothing but it.
+    pub(super) is_named: bool,
+    field: String,
+    kept: Vec<String>,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, kept, .. } = self;
+        write!(
+            f,
+            "{field} cannot be masked by itself: it is computed from {}, kept as it is",
+            kept.join(", ")
+        )
     }
 }
 

@@ -46,12 +46,19 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = String> {
     lines.map(str::to_owned)
 }
 
+/// What is done with a field, and whether a rule names the field itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) how: How,
+    pub(super) names_it: bool,
+}
+
 /// Finds the fields that the rules name. A rule for one field wins over one for many, whatever their order; of two for the
 /// same field the later one does. What no rule names is kept, and not in the answer.
 pub(super) fn resolve(
     rules: &[String],
     structure: &Structure,
-) -> Result<HashMap<Place, How>, Vec<RuleError>> {
+) -> Result<HashMap<Place, Rule>, Vec<RuleError>> {
     let mut found: HashMap<Place, (u8, How)> = HashMap::new();
     let mut errors = Vec::new();
     for rule in rules {
@@ -68,10 +75,16 @@ pub(super) fn resolve(
         }
     }
     match errors.is_empty() {
-        true => Ok(found.into_iter().map(|(place, (_, how))| (place, how)).collect()),
+        true => {
+            let rule = |(rank, how)| Rule { how, names_it: rank == NAMED };
+            Ok(found.into_iter().map(|(place, found)| (place, rule(found))).collect())
+        }
         false => Err(errors),
     }
 }
+
+/// How closely a rule for one field names it; others do so less.
+const NAMED: u8 = 3;
 
 /// How closely it names what it names, what is to be done, and with which fields.
 fn read(rule: &str, structure: &Structure) -> Result<(u8, How, Vec<Place>), String> {
@@ -108,7 +121,7 @@ fn read(rule: &str, structure: &Structure) -> Result<(u8, How, Vec<Place>), Stri
     };
     let places: Vec<Place> = tables.iter().filter_map(is_it).collect();
     match (places.as_slice(), tables.first()) {
-        ([place], _) => Ok((3, how, vec![*place])),
+        ([place], _) => Ok((NAMED, how, vec![*place])),
         ([], Some((table, field))) => {
             let table = &structure.tables[*table];
             let names = table.fields.iter().map(|field| field.name.as_str());
@@ -179,7 +192,7 @@ mod tests {
     fn resolved(rules: &[&str]) -> Result<Vec<(Place, How)>, String> {
         let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
         let mut found: Vec<_> = match resolve(&rules, &structure()) {
-            Ok(found) => found.into_iter().collect(),
+            Ok(found) => found.into_iter().map(|(place, rule)| (place, rule.how)).collect(),
             Err(errors) => return Err(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
         };
         found.sort_unstable_by_key(|(place, _)| *place);

@@ -325,6 +325,10 @@ async fn what_cannot_be_done_is_told() {
         (&["Studio (sampel)"], "did you mean \"Studio (sample)\"?"),
         (&[BASE, "--mask", "Poeple.Name=fake"], "did you mean \"People\"?"),
         (&[BASE, "--mask", "People.Nmae=fake", "--mask", "x=y"], "did you mean \"Name\"?"),
+        (
+            &[BASE, "--mask", "Projects.Lead email=fake", "--mask", "Tasks.Summary=fake"],
+            "Projects.Lead email cannot be masked by itself: it is computed from People.Email, kept as it is\nTasks.Summary",
+        ),
         (&[BASE, "--table", "Task"], "did you mean \"Tasks\"?"),
         (&[BASE, "--mask-file", "nowhere"], "cannot read nowhere"),
         (&[BASE, "--from", "http://127.0.0.1:9"], "AIRTABLE_TOKEN"),
