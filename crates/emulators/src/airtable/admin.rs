@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use service_kit::{ApiError, ErrorCode};
 use utoipa::OpenApi;
 
-use super::emulator::Emulator;
+use super::emulator::{self, Emulator};
 
 pub(super) use self::snapshot::SUBTREE as SNAPSHOTS;
 
@@ -95,6 +95,12 @@ fn is_here(host: &[u8]) -> bool {
     let name = host.host().trim_matches(['[', ']']);
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// Runs what takes long, or waits for calls that are under way.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    let done = emulator::apart(work).await;
+    done.ok_or_else(|| ApiError::new(ErrorCode::Internal, "the emulator is stopping"))
 }
 
 /// Reads a JSON object; an array would pass for a struct otherwise.

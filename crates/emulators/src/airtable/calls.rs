@@ -14,12 +14,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 use service_kit::edge::RouteLabel;
-use tokio::task::JoinError;
 
 use super::access::{Grant, Reach, Role, Scope};
 use super::bases::Kept;
 use super::computed::Eval;
-use super::emulator::{Emulator, Shared, World, lock, read, write};
+use super::emulator::{Emulator, Shared, World, apart, lock, read, write};
 use super::errors::{AirtableError, json_response};
 use super::faults::{self, Before};
 use super::fields::date;
@@ -248,7 +247,7 @@ impl Shared {
 
     /// Notes how far a ping has come; gives what follows.
     fn pinged(&self, ping: &webhooks::Ping, step: webhooks::Step) -> webhooks::Next {
-        let world = self.world();
+        let world = self.hold();
         let mut webhooks = lock(&world.webhooks);
         let next = webhooks.pinged(ping, step);
         let documents = webhooks.take_journal();
@@ -267,7 +266,7 @@ impl Shared {
     ) -> Answered {
         let shared = Arc::clone(self);
         let work = move || {
-            let world = shared.world();
+            let world = shared.hold();
             let grant = match who.admitted {
                 // Another world has taken the place of the one that let it in, with other tokens and users.
                 Some((number, credential)) if number != world.number => {
@@ -285,11 +284,7 @@ impl Shared {
             })
             .map(Into::into)
         };
-        match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
-            Ok(answer) => answer,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            Err(Err(_stopping)) => Err(AirtableError::timed_out()),
-        }
+        apart(work).await.unwrap_or_else(|| Err(AirtableError::timed_out()))
     }
 }
 
@@ -467,7 +462,11 @@ impl Caller<'_> {
         let is_kept = pending.is_none_or(Pending::wait);
         for ping in pings.into_iter().filter(|_| self.shared.pings.load(Ordering::Relaxed)) {
             let (told, timed) = (Arc::clone(self.shared), Arc::clone(self.shared));
-            let note = move |ping: &webhooks::Ping, step| told.pinged(ping, step);
+            let note = move |ping: webhooks::Ping, step| {
+                let told = Arc::clone(&told);
+                let noted = apart(move || told.pinged(&ping, step));
+                async { noted.await.unwrap_or(webhooks::Next::Ends) }
+            };
             tokio::spawn(ping.send(note, move || (timed.clock.now(), timed.clock.instant())));
         }
         match is_kept {

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::task::JoinError;
 
 use super::access::{Tokens, Users};
 use super::bases::{Bases, Kept};
@@ -29,8 +32,10 @@ pub struct Emulator {
 }
 
 pub(super) struct Shared {
-    /// Calls hold it for reading while they work; whoever replaces it waits for them, and they for him.
-    world: RwLock<World>,
+    /// Only ever locked for a moment.
+    world: RwLock<Arc<World>>,
+    /// Whoever works on the world holds it for reading; whoever puts another world there waits for them, and they for him.
+    gate: RwLock<()>,
     pub(super) clock: Clock,
     limits: Mutex<Limits>,
     pub(super) unconfirmed: Mutex<Unconfirmed>,
@@ -52,7 +57,7 @@ pub(super) struct World {
     pub(super) listings: Listings,
     /// Locked after a base, never before one.
     pub(super) webhooks: Mutex<Webhooks>,
-    /// No other lock is taken while it is held.
+    /// Of other locks, only that of the list of bases is taken while it is held.
     pub(super) oauth: Mutex<OAuth>,
     /// Tells one world from those that took its place.
     pub(super) number: u64,
@@ -72,10 +77,31 @@ impl World {
     }
 }
 
+/// The world, and no other one takes its place while this is held.
+pub(super) struct Held<'s> {
+    world: Arc<World>,
+    _gate: RwLockReadGuard<'s, ()>,
+}
+
+impl Deref for Held<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
 impl Shared {
-    /// Do not ask for it while holding it already: a waiting writer would stop both.
-    pub(super) fn world(&self) -> RwLockReadGuard<'_, World> {
-        read(&self.world)
+    /// To look something up. What is changed in it may be lost, for another world may take its place; see [`Self::hold`].
+    pub(super) fn world(&self) -> Arc<World> {
+        Arc::clone(&read(&self.world))
+    }
+
+    /// To work on it. Waits for a snapshot that is being put in its place, so do not ask for it in a task, nor while holding it
+    /// already: a waiting writer would stop both.
+    pub(super) fn hold(&self) -> Held<'_> {
+        let gate = read(&self.gate);
+        Held { world: self.world(), _gate: gate }
     }
 
     /// How it behaves where nobody knows what Airtable does.
@@ -96,7 +122,8 @@ impl Emulator {
     }
 
     /// Keeps the bases in a SQLite file, which is made from the seed if it is not there; else it holds the bases, and of the
-    /// seed only tokens, users and limits count. No write is acknowledged before it is in the file.
+    /// seed only tokens, integrations, users and limits count, unless it holds a snapshot that was put there. No write is
+    /// acknowledged before it is in the file.
     ///
     /// # Errors
     ///
@@ -115,7 +142,8 @@ impl Emulator {
         let shared = Shared {
             limits: Mutex::new(seed.limits),
             unconfirmed: Mutex::new(seed.unconfirmed),
-            world: RwLock::new(World::new(seed, 0)),
+            world: RwLock::new(Arc::new(World::new(seed, 0))),
+            gate: RwLock::default(),
             clock: Clock::default(),
             faults: Mutex::default(),
             limiter: Mutex::default(),
@@ -168,7 +196,7 @@ impl Emulator {
 
     /// All that there is, at one moment, as a seed: [`Seed::write_json`] writes it down. Records are shared, not copied.
     pub fn snapshot(&self) -> Seed {
-        let world = self.shared.world();
+        let world = self.shared.hold();
         let bases = world.bases.all();
         // Nobody changes one base while another one is read. A write locks one base only, so nobody waits for ever.
         let locked: Vec<_> = bases.iter().map(|base| read(&base.live)).collect();
@@ -189,7 +217,8 @@ impl Emulator {
     /// Puts a seed in the place of all that there is; gives what to wait for until it is in the file, too. Tokens that were added
     /// by [`Seed::with_full_token`] stay good. Waits for calls that are under way, so do not call it in a task.
     pub(super) fn restore(&self, mut seed: Seed) -> Option<Pending> {
-        let mut world = write(&self.shared.world);
+        let _gate = write(&self.shared.gate);
+        let world = self.shared.world();
         for (token, _) in world.tokens.0.iter().filter(|(_, grant)| grant.is_ours) {
             seed = seed.with_full_token(token);
         }
@@ -205,18 +234,19 @@ impl Emulator {
             tables.for_each(|table| table.rows.note_changes());
             seed.webhooks.keep_journal();
         }
-        *world = World::new(seed, world.number + 1);
+        *write(&self.shared.world) = Arc::new(World::new(seed, world.number + 1));
         pending
     }
 
-    /// Makes all bases what they were at the start of the process, or when a snapshot was put in their place.
+    /// Makes all bases what they were at the start of the process, or when a snapshot was put in their place. Waits for calls
+    /// that are under way, so do not call it in a task.
     pub fn reset_data(&self) {
         self.begin_reset();
     }
 
     /// The same; gives what to wait for until it is in the file, too.
     pub(super) fn begin_reset(&self) -> Vec<Pending> {
-        let world = self.shared.world();
+        let world = self.shared.hold();
         let keeper = self.shared.keeper.as_ref();
         let mut pending = world.bases.reset(keeper);
         pending.extend(lock(&world.oauth).begin_reset(&world.users, keeper));
@@ -243,6 +273,15 @@ impl Emulator {
     }
 }
 
+/// Runs what takes long, or waits, on a thread that serves nothing else meanwhile; `None`: the process is ending.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => Some(done),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_ending)) => None,
+    }
+}
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -253,4 +292,25 @@ pub(super) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_a_snapshot_waits_for_a_call_others_are_let_in() {
+        let emulator = Emulator::new(Seed::sample());
+        let call = emulator.shared.hold();
+        let restored = emulator.clone();
+        let waits = std::thread::spawn(move || restored.restore(Seed::empty()).is_none());
+        while emulator.shared.gate.try_read().is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(emulator.shared.world().number, 0, "nobody waits to look");
+        assert!(!waits.is_finished());
+        drop(call);
+        assert!(waits.join().unwrap());
+        assert_eq!(emulator.shared.world().number, 1);
+    }
 }

@@ -53,8 +53,8 @@ pub(super) async fn make_edits(
     let user = match &wanted.user {
         None => 0,
         Some(named) => {
-            let users = &emulator.shared.world().users;
-            let found = users.by_id(named).or_else(|| users.by_email(named));
+            let world = emulator.shared.world();
+            let found = world.users.by_id(named).or_else(|| world.users.by_email(named));
             found.ok_or_else(|| invalid(format!("there is no user \"{named}\"")))?
         }
     };

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use service_kit::edge::Subtree;
 use service_kit::{ApiError, ErrorCode};
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
+use super::apart;
 use crate::airtable::emulator::Emulator;
 use crate::airtable::seed::{Seed, SeedError};
 
@@ -91,15 +92,6 @@ fn refused(error: &SeedError) -> ApiError {
     error.problems().iter().fold(ApiError::new(ErrorCode::InvalidRequest, told), |answer, problem| {
         answer.field(problem.path.clone(), "invalid_seed", problem.message.clone())
     })
-}
-
-/// Runs what takes long, or waits for calls that are under way.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    match spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
-        Ok(done) => Ok(done),
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        Err(Err(_stopping)) => Err(ApiError::new(ErrorCode::Internal, "the emulator is stopping")),
-    }
 }
 
 /// Where a snapshot is written to, on a thread that may wait.

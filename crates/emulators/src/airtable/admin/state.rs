@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use service_kit::{ApiError, ErrorCode};
 use utoipa::ToSchema;
 
-use super::object;
+use super::{apart, object};
 use crate::airtable::emulator::Emulator;
 
 /// What to reset beside the counters
@@ -27,7 +27,8 @@ pub(super) struct ResetBody {
 pub(super) async fn reset(State(emulator): State<Emulator>, body: Bytes) -> Result<Json<Value>, ApiError> {
     let wanted = if body.trim_ascii().is_empty() { ResetBody::default() } else { object(&body)? };
     if wanted.data {
-        for pending in emulator.begin_reset() {
+        let resets = emulator.clone();
+        for pending in apart(move || resets.begin_reset()).await? {
             if !pending.done().await {
                 return Err(ApiError::new(
                     ErrorCode::Internal,

@@ -150,7 +150,7 @@ impl Shared {
 
     /// Gives an attachment its file, or takes it out of its cell. Locks the base, and waits for that.
     fn settle(&self, base: BaseId, attached: &Attached, obtained: Option<Obtained>) {
-        let world = self.world();
+        let world = self.hold();
         let Some(base) = world.bases.get(base) else { return };
         let mut locked = write(&base.live);
         // All of that may have been removed meanwhile, and the whole base been reset: ids do not come again.

@@ -1,6 +1,7 @@
 //! From requests of OAuth to answers, and what has to be kept before those go out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use super::page::Choice;
 use super::token::TokenError;
 use super::{OAuth, OAuthOp, Reply, Scene, tokens_json};
 use crate::airtable::access::{Role, Users};
-use crate::airtable::emulator::{Shared, World, lock};
+use crate::airtable::emulator::{Shared, World, apart, lock};
 use crate::airtable::errors::json_response;
 use crate::airtable::kept::{Keeper, Pending};
 
@@ -28,7 +29,7 @@ const DOCUMENT: &str = "oauth";
 
 /// Answers a request. What it changes is kept before the answer goes out.
 pub(in crate::airtable) async fn answer(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     op: OAuthOp,
     parts: Parts,
     body: Body,
@@ -37,18 +38,18 @@ pub(in crate::airtable) async fn answer(
         let error = TokenError::invalid_request("the body could not be read, or is too long");
         return respond(op, Reply::Refused(error));
     };
-    let (reply, pending) = carry_out(shared, op, &parts, &body.to_bytes());
-    let is_kept = match pending {
-        Some(pending) => pending.done().await,
-        None => true,
-    };
-    respond(op, if is_kept { reply } else { unkept(reply) })
+    let (shared, body) = (Arc::clone(shared), body.to_bytes());
+    let done = apart(move || {
+        let (reply, pending) = carry_out(&shared, op, &parts, &body);
+        if pending.is_none_or(Pending::wait) { reply } else { unkept(reply) }
+    });
+    respond(op, done.await.unwrap_or_else(|| Reply::Refused(TokenError::server_error())))
 }
 
 fn carry_out(shared: &Shared, op: OAuthOp, parts: &Parts, body: &Bytes) -> (Reply, Option<Pending>) {
     let now = shared.clock.now().as_millisecond();
     let grace = i64::from(shared.unconfirmed().refresh_grace_seconds) * 1000;
-    let world = shared.world();
+    let world = shared.hold();
     let bases = |user: u32| choices(&world, user);
     let scene = Scene { users: &world.users, bases: &bases, now };
     let mut oauth = lock(&world.oauth);

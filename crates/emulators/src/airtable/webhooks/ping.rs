@@ -57,13 +57,13 @@ pub(crate) struct Ping {
 impl Ping {
     /// Sends it, again and again until it is taken; `note` is told of each step, and says what follows. Times and pauses are
     /// those of the emulator's clock, which `clock` reads.
-    pub(crate) async fn send(
+    pub(crate) async fn send<N: Future<Output = Next>>(
         self,
-        note: impl Fn(&Ping, Step) -> Next,
+        note: impl Fn(Ping, Step) -> N,
         clock: impl Fn() -> (Timestamp, Instant),
     ) {
         let (mut retry, mut is_retry) = (0, false);
-        while !is_retry || note(&self, Step::Begins) == Next::Goes {
+        while !is_retry || note(self.clone(), Step::Begins).await == Next::Goes {
             let started = Instant::now();
             let sent = tokio::time::timeout(PATIENCE, self.attempt(clock().0)).await;
             let problem = match sent {
@@ -82,7 +82,7 @@ impl Ping {
                 result["error"] = json!({"message": problem});
                 result["willBeRetried"] = (retry < RETRIES).into();
             }
-            match note(&self, Step::Ended { is_retry, result }) {
+            match note(self.clone(), Step::Ended { is_retry, result }).await {
                 Next::Goes | Next::Ends => return,
                 Next::GoesAnew => retry = 0,
                 Next::Waits => {
