@@ -159,6 +159,12 @@ impl Webhooks {
                 Some(Retry::Runs { news }) => *news = true,
             }
         }
+        if documents.is_empty()
+            && let Some(hook) = of_base.hooks.first()
+        {
+            // What number the next transaction has stands with hooks.
+            documents.push(hook_document(base, hook, of_base.transactions));
+        }
         self.note(documents);
         pings
     }

@@ -102,6 +102,11 @@ async fn a_reply_names_the_comment_that_it_answers() {
     assert_eq!(reply["parentCommentId"], first["id"]);
     let to_nothing = json!({"text": "reply", "parentCommentId": "com00000000000000"});
     app.post(&comments, to_nothing).await.refused(404, "MODEL_ID_NOT_FOUND");
+    // It outlives what it answers, in a snapshot, too.
+    app.delete(&format!("{comments}/{}", first["id"].as_str().unwrap())).await.ok();
+    let snapshot = app.text("GET", "/__emulator/snapshot", "").await;
+    assert_eq!(app.raw("PUT", "/__emulator/snapshot", "", snapshot.as_bytes()).await.status, 200);
+    assert_eq!(app.get(&comments).await.ok()["comments"], json!([reply]));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{BASE, TestApp, column};
+use super::support::{BASE, FULL, TestApp, column};
 
 async fn ask(app: &TestApp, faults: Value) {
     assert_eq!(app.put("/__emulator/faults", faults).await.status, 200);
@@ -40,6 +40,9 @@ async fn a_connection_is_cut_before_or_after_the_work_is_done() {
         let answer = app.try_call("POST", &things, Some(json!({"fields": {"Name": name}}))).await;
         assert!(answer.is_none(), "{name}: {answer:?}");
     }
+    let bearer = format!("Authorization: Bearer {FULL}\r\n");
+    let half = app.try_text("GET", &things, &bearer, b"").await.unwrap();
+    assert!(half.starts_with("HTTP/1.1 200 OK") && half.contains("{\"records\":["), "{half}");
     ask(&app, json!({})).await;
     assert_eq!(names(&app).await, [json!("after"), json!("truncated")]);
 }

@@ -131,7 +131,7 @@ fn what_is_wrong_in_history_and_comments_is_told_with_its_path() {
         {"history": 1, "comments": [
             {"text": "x"}, {"author": "usrAda00000000001", "text": ""}, 5,
             {"id": "com1", "author": "usrAda00000000001", "text": "x", "likes": 1, "createdTime": 4},
-            {"id": id("com", 1), "author": "usrAda00000000001", "text": "x", "parentCommentId": id("com", 2)},
+            {"id": id("com", 1), "author": "usrAda00000000001", "text": "x", "parentCommentId": "com2"},
             {"id": id("com", 1), "author": "usrAda00000000001", "text": "x"},
         ]},
         {"comments": {}},
@@ -155,7 +155,7 @@ fn what_is_wrong_in_history_and_comments_is_told_with_its_path() {
         "records[1].comments[3].id: \"com1\" is not com",
         "records[1].comments[3].likes: is not known here",
         "records[1].comments[3].createdTime: must be an ISO date",
-        "records[1].comments[4].parentCommentId: must be the id of an earlier comment",
+        "records[1].comments[4].parentCommentId: must be com and 14 letters or digits",
         "records[1].comments[5].id: com00000000000001 is already",
         "records[2].comments: must be an array",
     ];

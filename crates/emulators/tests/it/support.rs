@@ -156,7 +156,14 @@ impl TestApp {
         Some(Answer { status, head, body })
     }
 
-    async fn try_text(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Option<String> {
+    /// Everything that came back until the connection ended.
+    pub(crate) async fn try_text(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Option<String> {
         let mut stream = TcpStream::connect(self.address).await.ok()?;
         let head = format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",

@@ -185,6 +185,21 @@ async fn a_hook_that_was_made_before_a_kill_is_pinged_with_the_secret_that_it_wa
 }
 
 #[tokio::test]
+async fn transactions_are_counted_on_after_a_kill_also_if_nobody_was_told_of_the_last_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (child, app) = begin(dir.path());
+    let mut body = data();
+    body["specification"]["options"]["filters"]["recordChangeScope"] = "tblThings00000001".into();
+    app.post(&hooks(), body).await.ok();
+    app.create("Things", json!({"Name": "told"})).await;
+    app.create("tblOthers00000002", json!({"Name": "not told"})).await;
+    let before = app.text("GET", "/__emulator/snapshot", "").await;
+    drop(child); // kills it
+    let (_child, app) = begin(dir.path());
+    assert_eq!(app.text("GET", "/__emulator/snapshot", "").await, before);
+}
+
+#[tokio::test]
 async fn a_hook_lives_a_week_by_the_clock_and_can_be_read_for_another_one() {
     let app = TestApp::with_seed(&with_hooks_allowed()).await;
     let day = 24 * 60 * 60;

@@ -102,7 +102,8 @@ pub(super) async fn turn_clock(
 ) -> Result<Json<Value>, ApiError> {
     let turn: Turn = object(&body)?;
     let time = turn.time.as_deref().map(str::parse::<Timestamp>).transpose();
-    let time = time.map_err(|_| invalid("time is not a time such as 2026-02-28T12:00:00.000Z"))?;
+    let expected = "time is not one between 1970 and 9000, such as 2026-02-28T12:00:00.000Z";
+    let time = time.map_err(|_| invalid(expected))?;
     let century = 100.0 * 365.0 * 24.0 * 3600.0;
     if !(0.0..=century).contains(&turn.advance_seconds) {
         return Err(invalid("advanceSeconds must be from 0 to a century"));

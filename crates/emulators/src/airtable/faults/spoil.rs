@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 
 /// How often a slow answer goes on.
 const STEP: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ const RUBBISH: [(&str, &[u8]); 6] = [
 ];
 
 pub(super) fn cut_off() -> Response<Body> {
-    Response::new(Body::new(Ending { first: None }))
+    Response::new(Body::new(Ending { first: None, pause: None }))
 }
 
 /// The first half of an answer, then the end of the connection.
@@ -37,7 +37,8 @@ pub(super) async fn truncated(response: Response<Body>) -> Response<Body> {
     let (mut parts, whole) = collected(response).await;
     parts.headers.remove(header::CONTENT_LENGTH);
     let first = Some(whole.slice(..whole.len() / 2)).filter(|first| !first.is_empty());
-    Response::from_parts(parts, Body::new(Ending { first }))
+    let pause = first.is_some().then(|| Box::pin(sleep(STEP)));
+    Response::from_parts(parts, Body::new(Ending { first, pause }))
 }
 
 /// A success that is none.
@@ -66,6 +67,8 @@ async fn collected(response: Response<Body>) -> (http::response::Parts, Bytes) {
 /// Some bytes, then the end of the connection.
 struct Ending {
     first: Option<Bytes>,
+    /// Between them, so that the bytes are sent: what is cut off at once takes them with it.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl http_body::Body for Ending {
@@ -74,12 +77,16 @@ impl http_body::Body for Ending {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(Some(match self.first.take() {
-            Some(bytes) => Ok(Frame::data(bytes)),
-            None => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as it was asked for")),
-        }))
+        if let Some(bytes) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+        }
+        let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as it was asked for");
+        Poll::Ready(Some(Err(cut)))
     }
 }
 

@@ -66,7 +66,10 @@ pub(super) fn read(
             Kind::Count { link }
         }
         "autoNumber" => Kind::AutoNumber,
-        "createdTime" => Kind::CreatedTime(options.result()),
+        "createdTime" => {
+            options.default("result", date_time_result());
+            Kind::CreatedTime(options.result())
+        }
         "lastModifiedTime" => {
             let fields = options.referenced_fields(scope);
             options.default("isValid", json!(true));
