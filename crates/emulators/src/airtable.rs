@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod bases;
 mod body;
+mod caller;
 mod calls;
 mod cell;
 mod clock;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::limiter::{Arrival, Counters, Limiter, Refused};
+pub(crate) use self::limiter::{Arrival, Counters, Limiter};
 use super::fields::number;
 
 /// No time is longer: clocks have an end, and so has patience.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::{Limits, Monthly};
+use crate::airtable::errors::AirtableError;
 use crate::airtable::ids::BaseId;
 
 /// The window that requests are counted in.
@@ -39,6 +40,19 @@ pub(crate) enum Refused {
     Rate { wait: Duration },
     /// The workspace's month is used up.
     Monthly,
+}
+
+impl Refused {
+    /// What Airtable says to it.
+    pub(crate) fn error(self, limits: &Limits) -> AirtableError {
+        match self {
+            Self::Monthly => AirtableError::month_used_up(),
+            Self::Rate { wait } => {
+                let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+                AirtableError::rate_limited(limits.retry_after_header.then_some(seconds))
+            }
+        }
+    }
 }
 
 /// A request as it is counted.
