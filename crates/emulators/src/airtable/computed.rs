@@ -52,12 +52,12 @@ impl<'a> Eval<'a> {
         match &field.kind {
             Kind::Formula(_) | Kind::Rollup(_) | Kind::Lookup { .. } => self.remember(table, slot, index),
             Kind::Count { link } => {
-                Value::Number(link.map_or(0, |link| record.cell(link).links().len()) as f64)
+                link.map_or(Value::Blank, |link| Value::Number(record.cell(link).links().len() as f64))
             }
             Kind::AutoNumber => Value::Number(f64::from(record.number)),
             Kind::CreatedTime(_) => instant(Some(record.created)),
             Kind::LastModifiedTime { fields, .. } => {
-                instant(last_modified(&self.base.tables[table], record, fields))
+                instant(last_modified(&self.base.tables[table], record, fields.as_deref()))
             }
             Kind::Button(button) if button.is_told() || record.cell(index).is_empty() => {
                 Value::from(button.label.as_deref().unwrap_or(&field.name))
@@ -209,11 +209,9 @@ fn from_json(value: &serde_json::Value) -> Value<'_> {
     }
 }
 
-/// The last edit of the fields (of all that are not computed, if none is named).
-pub(crate) fn last_modified(table: &Table, record: &Record, fields: &[usize]) -> Option<i64> {
-    if fields.is_empty() {
-        return record.modified;
-    }
+/// The last edit of the fields; `None`: of all that are not computed.
+pub(crate) fn last_modified(table: &Table, record: &Record, fields: Option<&[usize]>) -> Option<i64> {
+    let Some(fields) = fields else { return record.modified };
     let stored = fields.iter().filter(|&&field| !table.fields[field].kind.is_computed());
     stored.filter_map(|&field| record.field_modified(field)).max()
 }
@@ -242,7 +240,7 @@ impl Row for FormulaRow<'_, '_> {
 
     fn last_modified_time(&self, fields: Option<&[usize]>) -> Option<Timestamp> {
         let table = &self.eval.base.tables[self.table];
-        let millis = last_modified(table, self.record, fields.unwrap_or_default())?;
+        let millis = last_modified(table, self.record, fields)?;
         Timestamp::from_millisecond(millis).ok()
     }
 }

@@ -168,9 +168,9 @@ pub(crate) enum Kind {
     },
     AutoNumber,
     CreatedTime(ResultFormat),
-    /// `fields` empty: all that are not computed.
+    /// Of edits of `fields`; `None`: of all that are not computed. None of them is left if those have been deleted.
     LastModifiedTime {
-        fields: Vec<usize>,
+        fields: Option<Vec<usize>>,
         format: ResultFormat,
     },
     CreatedBy,

@@ -92,11 +92,12 @@ fn cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize)
             }
             (!values.is_empty()).then_some(Value::Array(values))
         }
-        Kind::Count { link } => Some(link.map_or(0, |link| record.cell(link).links().len()).into()),
+        Kind::Count { link } => link.map(|link| record.cell(link).links().len().into()),
         Kind::AutoNumber => Some(record.number.into()),
         Kind::CreatedTime(format) => Some(time_json(record.created, format)),
         Kind::LastModifiedTime { fields, format } => {
-            last_modified(&eval.base.tables[table], record, fields).map(|millis| time_json(millis, format))
+            last_modified(&eval.base.tables[table], record, fields.as_deref())
+                .map(|millis| time_json(millis, format))
         }
         // Every record has one.
         Kind::Button(button) if button.is_told() || record.cell(index).is_empty() => {
@@ -281,7 +282,7 @@ fn string(
         }
         Kind::CreatedTime(result) => Some(time_text(record.created, result, format)),
         Kind::LastModifiedTime { fields, format: result } => {
-            let millis = last_modified(&eval.base.tables[table], record, fields)?;
+            let millis = last_modified(&eval.base.tables[table], record, fields.as_deref())?;
             Some(time_text(millis, result, format))
         }
         Kind::Date(shape) => match record.cell(index) {

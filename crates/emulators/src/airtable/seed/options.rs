@@ -72,6 +72,7 @@ pub(super) fn read(
         }
         "lastModifiedTime" => {
             let fields = options.referenced_fields(scope);
+            let fields = (!fields.is_empty() || options.is_invalid()).then_some(fields);
             options.default("isValid", json!(true));
             options.default("referencedFieldIds", json!([]));
             options.default("result", date_time_result());

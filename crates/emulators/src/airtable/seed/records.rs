@@ -181,10 +181,12 @@ impl Loader<'_> {
             Kind::CreatedBy => record.created_by = self.collaborator(value, &path()),
             Kind::LastModifiedBy => record.modified_by = self.collaborator(value, &path()),
             Kind::LastModifiedTime { fields, .. } => {
-                match value.as_str().and_then(|text| date::iso_instant(text, None)) {
-                    Some(millis) if fields.is_empty() => record.modified = Some(millis),
-                    Some(millis) => history::edited_by(record, &self.base.tables[table], fields, millis),
-                    None => self.problems.add(&path(), "must be an ISO date and time"),
+                match (value.as_str().and_then(|text| date::iso_instant(text, None)), fields) {
+                    (Some(millis), None) => record.modified = Some(millis),
+                    (Some(millis), Some(fields)) => {
+                        history::edited_by(record, &self.base.tables[table], fields, millis);
+                    }
+                    (None, _) => self.problems.add(&path(), "must be an ISO date and time"),
                 }
             }
             kind if kind.is_computed() && kind.is_stored() => record.set(field, json(value)),

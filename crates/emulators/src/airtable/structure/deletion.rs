@@ -1,7 +1,7 @@
 //! Fields and tables that a person deletes in Airtable's own interface, and what becomes of all that refers to them.
 //!
-//! Links that lead to what is gone turn into text, the names of the records that they led to. Lookups, rollups, counts
-//! and formulas say that they are not valid. Views do not sort by a field that is gone, and show all records if it was in
+//! Links that lead to what is gone turn into text, the names of the records that they led to. Lookups, rollups, counts,
+//! formulas and times of edits say that they are not valid. Views do not sort by a field that is gone, and show all records if it was in
 //! their filter; a sync whose key it was is no more.
 
 use std::collections::HashSet;
@@ -129,6 +129,11 @@ impl Deletion {
             if let Some(syncs) = entry.get_mut("syncs").and_then(Value::as_array_mut) {
                 syncs.retain(|sync| !self.is_gone(&sync["keyFieldId"]));
             }
+            if let Some(predecessor) = entry.pointer_mut("/dateDependencySettings/predecessorFieldId")
+                && self.is_gone(predecessor)
+            {
+                *predecessor = Value::Null;
+            }
             if let Some(settings) = entry.get("dateDependencySettings").and_then(Value::as_object)
                 && settings.values().any(|value| self.is_gone(value))
                 && let Some(entry) = entry.as_object_mut()
@@ -150,7 +155,9 @@ impl Deletion {
         let kind = field["type"].as_str().unwrap_or_default().to_owned();
         let name = field["name"].clone();
         let Some(options) = field.get_mut("options").and_then(Value::as_object_mut) else { return };
+        let mut watched = false;
         if let Some(used) = options.get_mut("referencedFieldIds").and_then(Value::as_array_mut) {
+            watched = used.iter().any(|id| self.is_gone(id));
             used.retain(|id| !self.is_gone(id));
         }
         let names_gone = |text: Option<&Value>| {
@@ -170,6 +177,8 @@ impl Deletion {
                 }
                 link_is_gone || target_is_gone
             }
+            // Without fields, it would show the edits of all.
+            "lastModifiedTime" if options["referencedFieldIds"] == json!([]) => watched,
             "formula" => names_gone(options.get("formula")),
             "button" if names_gone(options.get("formula")) => {
                 // It stays a button, one that leads nowhere.
@@ -182,7 +191,7 @@ impl Deletion {
         if broken {
             options.insert("isValid".to_owned(), false.into());
             options.shift_remove("asSeeded");
-            if kind != "count" {
+            if !["count", "lastModifiedTime"].contains(&kind.as_str()) {
                 options.insert("result".to_owned(), Value::Null);
             }
         }
