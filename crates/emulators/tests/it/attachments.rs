@@ -413,6 +413,33 @@ async fn the_url_of_another_attachment_copies_its_file_without_a_fetch() {
     assert_eq!(late.ok()["details"]["reasons"], json!(["attachmentsFailedUploading"]), "it is gone");
 }
 
+#[tokio::test]
+async fn what_is_known_at_once_of_a_write_is_settled_in_one_go() {
+    let app = TestApp::spawn().await;
+    app.emulator().set_files(fetching());
+    let record = app.create("Things", json!({})).await;
+    let file = upload(&app, &record, text_file("a.txt")).await.remove(0);
+    let list: Vec<_> = (0..1000)
+        .map(|n| match n % 100 {
+            0 => json!({"url": file["url"]}),
+            _ => json!({"url": "http://127.0.0.1/__emulator"}),
+        })
+        .collect();
+    let other = app.create("Things", json!({"Files": list})).await;
+    let is_settled = |files: &[Value]| {
+        assert!([10, 1000].contains(&files.len()), "{} are left", files.len());
+        files.len() == 10
+    };
+    assert!(has_files(&files_once(&app, &other, is_settled).await));
+
+    let list = vec![json!({"url": "https://example.com/a"}); 1001];
+    let body = json!({"fields": {"Files": list}});
+    app.post(&format!("/v0/{BASE}/Things"), body).await.refused(422, "INVALID_VALUE_FOR_COLUMN");
+    let full = app.create("Things", json!({"Files": list[1..]})).await;
+    let upload = app.post(&upload_to(&full, "Files"), text_file("a.txt")).await;
+    upload.refused(422, "INVALID_VALUE_FOR_COLUMN");
+}
+
 fn begin(dir: &Path) -> (Running, TestApp) {
     let seed_file = dir.join("seed.json");
     let mut seed = seed();

@@ -4,6 +4,7 @@
 //! its URL stays what Airtable answers at first (id, the URL it was given by, and a name) until its file is fetched, if it
 //! ever is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -14,6 +15,10 @@ use super::{Fault, unconvertible};
 use crate::airtable::cell::Cell;
 use crate::airtable::files::{self, File, Urls};
 use crate::airtable::ids::AttachmentId;
+
+/// Attachments of a cell, by what a write may bring. Airtable documents no number; this one keeps a cell from being so large
+/// that each of its files, which copies it, takes long.
+pub(crate) const MOST: usize = 1000;
 
 /// One attachment of a cell. Its serialised form is the emulator's own, for its own files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -135,9 +140,15 @@ pub(crate) fn read(value: &Value, current: &Cell, typecast: bool) -> Result<Cell
         address if typecast && is_fetchable(address) => std::slice::from_ref(address),
         other => return Err(unconvertible(other, typecast)),
     };
+    if items.len() > MOST {
+        return Err(Fault::Refused);
+    }
+    let known: HashMap<AttachmentId, &Attachment> =
+        attachments(current).iter().map(|own| (own.id, own)).collect();
     let mut kept = Vec::with_capacity(items.len());
     for item in items {
-        let own = item.get("id").and_then(Value::as_str).and_then(|id| find(current, id));
+        let id = item.get("id").and_then(Value::as_str).and_then(AttachmentId::parse);
+        let own = id.and_then(|id| known.get(&id).copied());
         let address = if typecast && item.is_string() { Some(item) } else { item.get("url") };
         match (own, address.filter(|address| is_fetchable(address)).and_then(Value::as_str)) {
             (Some(attachment), _) => kept.push(Attachment { is_new: false, ..attachment.clone() }),
@@ -181,11 +192,6 @@ pub(crate) fn file_name(address: &str) -> String {
 
 fn is_fetchable(url: &Value) -> bool {
     url.as_str().is_some_and(|url| url.starts_with("https://") || url.starts_with("http://"))
-}
-
-fn find<'c>(cell: &'c Cell, id: &str) -> Option<&'c Attachment> {
-    let id = AttachmentId::parse(id)?;
-    attachments(cell).iter().find(|own| own.id == id)
 }
 
 /// The attachments of a cell.
@@ -241,6 +247,15 @@ mod tests {
         assert_eq!(name(json!({"url": "https://x/a/"})), "a");
         assert_eq!(name(json!({"url": "https://x"})), "x");
         assert_eq!(name(json!({"url": "https://x/a", "filename": "given.txt"})), "given.txt");
+    }
+
+    #[test]
+    fn a_cell_takes_a_thousand_attachments() {
+        let many = |count: usize| json!(vec![json!({"url": "https://x/3"}); count]);
+        let full = read(&many(MOST), &Cell::Empty, false).unwrap();
+        assert_eq!(attachments(&full).len(), MOST);
+        assert_eq!(read(&many(MOST + 1), &full, false), Err(Fault::Refused));
+        assert_eq!(read(&many(MOST + 1), &full, true), Err(Fault::Refused));
     }
 
     #[test]

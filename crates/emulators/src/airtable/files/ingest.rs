@@ -3,6 +3,7 @@
 //! The write is answered before: its attachments show the URLs that they were given by. Later they show the files, or are
 //! gone where there was none to be had. Neither is an edit: times of change stay, and no webhook is told.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -74,30 +75,34 @@ enum From {
     Fetch(Place, tokio::sync::OwnedSemaphorePermit),
 }
 
+/// An attachment and its file; without one it is to go.
+type Settled = (Attached, Option<Obtained>);
+
 impl Shared {
     /// Begins to fetch the files of new attachments; gives what is known to fail.
     pub(crate) fn ingest(self: &Arc<Self>, base: BaseId, attached: Vec<Attached>) -> Vec<Trouble> {
-        let mut troubles = Vec::new();
+        let (mut troubles, mut known) = (Vec::new(), Vec::new());
         for attached in attached {
-            let from = match self.source(&attached.url) {
-                Some(Ok(from)) => Some(from),
+            match self.source(&attached.url) {
+                None => {}
                 Some(Err(trouble)) => {
                     troubles.push(trouble);
-                    None
+                    known.push((attached, None));
                 }
-                None => continue,
-            };
+                Some(Ok(From::Copy(file))) => known.push((attached, self.copy(&file))),
+                Some(Ok(From::Fetch(place, waits))) => {
+                    let shared = Arc::clone(self);
+                    tokio::spawn(async move {
+                        let obtained = shared.fetched(place).await;
+                        drop(waits);
+                        shared.settle_apart(base, vec![(attached, obtained)]).await;
+                    });
+                }
+            }
+        }
+        if !known.is_empty() {
             let shared = Arc::clone(self);
-            tokio::spawn(async move {
-                let file = match from {
-                    Some(from) => shared.obtain(from).await,
-                    None => None,
-                };
-                let settled = tokio::task::spawn_blocking(move || shared.settle(base, &attached, file));
-                if let Err(error) = settled.await {
-                    tracing::error!("an attachment was not settled: {error}");
-                }
-            });
+            tokio::spawn(async move { shared.settle_apart(base, known).await });
         }
         troubles.sort_unstable();
         troubles.dedup();
@@ -124,65 +129,91 @@ impl Shared {
         }
     }
 
-    async fn obtain(&self, from: From) -> Option<Obtained> {
+    /// `None`: there is no room for another one.
+    fn copy(&self, file: &File) -> Option<Obtained> {
         let mut room = self.files.store.room();
-        match from {
-            From::Copy(file) => {
-                room.grow(file.content.len()).ok()?;
-                let (content, content_type) = (file.content.clone(), file.content_type.to_string());
-                Some(Obtained { content, content_type, name: Some(file.name.clone()), room })
+        room.grow(file.content.len()).ok()?;
+        let (content, content_type) = (file.content.clone(), file.content_type.to_string());
+        Some(Obtained { content, content_type, name: Some(file.name.clone()), room })
+    }
+
+    async fn fetched(&self, place: Place) -> Option<Obtained> {
+        let mut room = self.files.store.room();
+        let _runs = self.files.queue.running.acquire().await.ok()?;
+        match fetch(place, &mut room).await {
+            Ok(Fetched { content, content_type }) => {
+                Some(Obtained { content, content_type, name: None, room })
             }
-            From::Fetch(place, _waits) => {
-                let _runs = self.files.queue.running.acquire().await.ok()?;
-                match fetch(place, &mut room).await {
-                    Ok(Fetched { content, content_type }) => {
-                        Some(Obtained { content, content_type, name: None, room })
-                    }
-                    Err(error) => {
-                        let why = service_kit::error::chain(&error).to_string();
-                        info!("an attachment cannot be fetched from this machine: {why}");
-                        None
-                    }
-                }
+            Err(error) => {
+                let why = service_kit::error::chain(&error).to_string();
+                info!("an attachment cannot be fetched from this machine: {why}");
+                None
             }
         }
     }
 
-    /// Gives an attachment its file, or takes it out of its cell. Locks the base, and waits for that.
-    fn settle(&self, base: BaseId, attached: &Attached, obtained: Option<Obtained>) {
+    async fn settle_apart(self: &Arc<Self>, base: BaseId, settled: Vec<Settled>) {
+        let shared = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || shared.settle(base, settled));
+        if let Err(error) = work.await {
+            tracing::error!("attachments were not settled: {error}");
+        }
+    }
+
+    /// Gives attachments their files, or takes them out of their cells. Locks the base once for all of them, and waits for
+    /// that.
+    fn settle(&self, base: BaseId, settled: Vec<Settled>) {
         let world = self.hold();
         let Some(base) = world.bases.get(base) else { return };
+        let mut cells: BTreeMap<(TableId, u32, FieldId), HashMap<AttachmentId, Settled>> = BTreeMap::new();
+        for (attached, obtained) in settled {
+            let cell = cells.entry((attached.table, attached.slot, attached.field)).or_default();
+            cell.insert(attached.id, (attached, obtained));
+        }
+        let mut pending = Vec::new();
         let mut locked = write(&base.live);
-        // All of that may have been removed meanwhile, and the whole base been reset: ids do not come again.
-        let Some(table) = locked.tables.iter_mut().find(|table| table.id == attached.table) else { return };
-        let Some(field) = table.fields.iter().position(|field| field.id == attached.field) else { return };
-        let rows = &mut table.rows;
-        let Some(record) = rows.get(attached.slot) else { return };
-        let mut list = attachment::attachments(record.cell(field)).to_vec();
-        let Some(place) = list.iter().position(|attachment| attachment.id == attached.id) else { return };
-        let mut file_kept = None;
-        match obtained {
-            Some(Obtained { content, content_type, name, room }) => {
-                // Nobody has called it by what happens to end the URL of another attachment.
-                let by_url = attachment::file_name(&attached.url) == attached.name;
-                let name = name.as_deref().filter(|_| by_url).unwrap_or(&attached.name);
-                let file = self.files.store.add(attached.id, (name, &content_type), content, room);
-                file_kept = self.files.keep(&file, self.keeper.as_ref());
-                list[place] = Attachment::of_file(file, essence(&content_type));
+        for ((table, slot, field), mut settled) in cells {
+            // All of that may have been removed meanwhile, and the whole base been reset: ids do not come again.
+            let Some(table) = locked.tables.iter_mut().find(|own| own.id == table) else { continue };
+            let Some(field) = table.fields.iter().position(|own| own.id == field) else { continue };
+            let Some(record) = table.rows.get(slot) else { continue };
+            let before = attachment::attachments(record.cell(field));
+            if !before.iter().any(|attachment| settled.contains_key(&attachment.id)) {
+                continue;
             }
-            None => {
-                list.remove(place);
+            let mut after = Vec::with_capacity(before.len());
+            for attachment in before {
+                match settled.remove(&attachment.id) {
+                    None => after.push(attachment.clone()),
+                    Some((_, None)) => {}
+                    Some((attached, Some(obtained))) => {
+                        let (attachment, kept) = self.with_file(&attached, obtained);
+                        after.push(attachment);
+                        pending.extend(kept);
+                    }
+                }
+            }
+            if let Some(record) = table.rows.get_mut(slot) {
+                record.set(field, attachment::cell(after));
             }
         }
-        if let Some(record) = rows.get_mut(attached.slot) {
-            record.set(field, attachment::cell(list));
-        }
-        let record_kept = world.bases.keep(&mut locked, Vec::new(), self.keeper.as_ref());
+        pending.extend(world.bases.keep(&mut locked, Vec::new(), self.keeper.as_ref()));
         drop(locked);
-        for pending in [file_kept, record_kept].into_iter().flatten() {
+        for pending in pending {
             // What cannot be written is said where it is tried; nobody waits for this.
             Pending::wait(pending);
         }
+    }
+
+    /// An attachment with its file, which is handed over to be kept.
+    fn with_file(&self, attached: &Attached, obtained: Obtained) -> (Attachment, Option<Pending>) {
+        let Obtained { content, content_type, name, room } = obtained;
+        // Nobody has called it by what happens to end the URL of another attachment.
+        let by_url = attachment::file_name(&attached.url) == attached.name;
+        let name = name.as_deref().filter(|_| by_url).unwrap_or(&attached.name);
+        let file = self.files.store.add(attached.id, (name, &content_type), content, room);
+        let kept = self.files.keep(&file, self.keeper.as_ref());
+        (Attachment::of_file(file, essence(&content_type)), kept)
     }
 }
 

@@ -88,10 +88,13 @@ impl Upload {
             }
             _ => return Err(AirtableError::value_refused(&content.fields[field].name)),
         }
-        let id = AttachmentId::mint();
-        let file = files.add(id, (&self.name, &self.content_type), self.content.clone())?;
         let current = content.rows.get(slot).map(|record| attachment::attachments(record.cell(field)));
         let mut attachments = current.unwrap_or_default().to_vec();
+        if attachments.len() >= attachment::MOST {
+            return Err(AirtableError::value_refused(&content.fields[field].name));
+        }
+        let id = AttachmentId::mint();
+        let file = files.add(id, (&self.name, &self.content_type), self.content.clone())?;
         attachments.push(Attachment::of_file(Arc::clone(&file), &self.content_type));
 
         let mut planner = Planner::new(base, actor, false);
