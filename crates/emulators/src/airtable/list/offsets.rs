@@ -17,6 +17,9 @@ const MAX_LISTINGS: usize = 10_000;
 /// How many slots all sorted listings may hold together (four bytes each).
 const MAX_SORTED_SLOTS: usize = 64 << 20;
 
+/// How long all listings are not looked through again for forgotten ones: pages come more often than that.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// `itr…/rec…`
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Offset {
@@ -74,11 +77,33 @@ struct Kept {
     last_used: Instant,
 }
 
+impl Kept {
+    fn slots(&self) -> usize {
+        match &self.walk {
+            Walk::Sorted(slots) | Walk::View(slots) => slots.len(),
+            Walk::ById | Walk::ByCreation => 0,
+        }
+    }
+
+    fn is_forgotten(&self, now: Instant, life: Duration) -> bool {
+        now.saturating_duration_since(self.last_used) > life
+    }
+}
+
 /// All listings under way.
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
-    kept: Mutex<HashMap<IteratorId, Kept>>,
+    state: Mutex<State>,
     pub(crate) orders: Orders,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kept: HashMap<IteratorId, Kept>,
+    /// What the sorted ones hold together.
+    slots: usize,
+    /// When those that are forgotten were last looked for.
+    swept: Option<Instant>,
 }
 
 impl Listings {
@@ -94,9 +119,9 @@ impl Listings {
         now: Instant,
         life: Duration,
     ) -> Option<(Anchor, Listing)> {
-        let mut kept = self.lock();
-        let listing = kept.get_mut(&offset.iterator)?;
-        if listing.place != place || now.saturating_duration_since(listing.last_used) > life {
+        let mut state = self.lock();
+        let listing = state.kept.get_mut(&offset.iterator)?;
+        if listing.place != place || listing.is_forgotten(now, life) {
             return None;
         }
         listing.last_used = now;
@@ -114,52 +139,54 @@ impl Listings {
         now: Instant,
         life: Duration,
     ) -> Offset {
-        let mut kept = self.lock();
+        let mut state = self.lock();
+        let State { kept, slots, .. } = &mut *state;
         let iterator = *listing.iterator.get_or_insert_with(IteratorId::mint);
-        let place = listing.place;
-        let entry = kept.entry(iterator).or_insert_with(|| Kept {
-            place,
-            walk: listing.walk.clone(),
-            anchors: HashMap::new(),
-            last_used: now,
+        let entry = kept.entry(iterator).or_insert_with(|| {
+            let (place, walk) = (listing.place, listing.walk.clone());
+            let new = Kept { place, walk, anchors: HashMap::new(), last_used: now };
+            *slots += new.slots();
+            new
         });
         entry.last_used = now;
         entry.anchors.insert(next, anchor);
-        make_room(&mut kept, now, life);
+        state.make_room(now, life);
         Offset { iterator, next }
     }
 
     pub(crate) fn reset(&self) {
-        self.lock().clear();
+        *self.lock() = State::default();
         self.orders.reset();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IteratorId, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn make_room(kept: &mut HashMap<IteratorId, Kept>, now: Instant, life: Duration) {
-    let size = |listing: &Kept| match &listing.walk {
-        Walk::Sorted(slots) | Walk::View(slots) => slots.len(),
-        Walk::ById | Walk::ByCreation => 0,
-    };
-    let mut slots: usize = kept.values().map(size).sum();
-    if kept.len() <= MAX_LISTINGS && slots <= MAX_SORTED_SLOTS {
-        return;
-    }
-    kept.retain(|_, listing| now.saturating_duration_since(listing.last_used) <= life);
-    // Ids ascend, so among listings not used lately the smaller one began earlier.
-    let mut oldest: Vec<_> =
-        kept.iter().map(|(id, listing)| (listing.last_used, *id, size(listing))).collect();
-    oldest.sort();
-    slots = kept.values().map(size).sum();
-    for (_, id, size) in oldest {
-        if kept.len() <= MAX_LISTINGS * 9 / 10 && slots <= MAX_SORTED_SLOTS {
-            break;
+impl State {
+    fn make_room(&mut self, now: Instant, life: Duration) {
+        let is_full = self.kept.len() > MAX_LISTINGS || self.slots > MAX_SORTED_SLOTS;
+        let is_due = self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP);
+        if is_full || is_due {
+            self.swept = Some(now);
+            self.kept.retain(|_, listing| !listing.is_forgotten(now, life));
+            self.slots = self.kept.values().map(Kept::slots).sum();
         }
-        kept.remove(&id);
-        slots -= size;
+        if self.kept.len() <= MAX_LISTINGS && self.slots <= MAX_SORTED_SLOTS {
+            return;
+        }
+        // Ids ascend, so among listings not used lately the smaller one began earlier.
+        let mut oldest: Vec<_> =
+            self.kept.iter().map(|(id, listing)| (listing.last_used, *id, listing.slots())).collect();
+        oldest.sort();
+        for (_, id, slots) in oldest {
+            if self.kept.len() <= MAX_LISTINGS * 9 / 10 && self.slots <= MAX_SORTED_SLOTS {
+                break;
+            }
+            self.kept.remove(&id);
+            self.slots -= slots;
+        }
     }
 }
 
@@ -202,6 +229,20 @@ mod tests {
         let offset = listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), now, LIFE);
         assert!(listings.resume(&offset, place(), now + LIFE, LIFE).is_some());
         assert!(listings.resume(&offset, place(), now + LIFE * 3, LIFE).is_none());
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_memory() {
+        let (listings, now) = (Listings::default(), Instant::now());
+        let begin = |at: Instant| {
+            let mut listing = listings.begin(place(), Walk::Sorted([3, 1, 2].into()));
+            listings.suspend(&mut listing, RecordId::mint(), Anchor::default(), at, LIFE);
+            let state = listings.lock();
+            (state.kept.len(), state.slots)
+        };
+        assert_eq!((begin(now), begin(now + LIFE)), ((1, 3), (2, 6)));
+        assert_eq!(begin(now + LIFE + SWEEP), (2, 6), "without the first");
+        assert_eq!(begin(now + LIFE * 3), (1, 3), "the last one");
     }
 
     #[test]
