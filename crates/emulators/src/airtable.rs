@@ -23,6 +23,7 @@ mod limits;
 mod links;
 mod list;
 mod log;
+mod loopback;
 mod meta;
 mod model;
 mod oauth;

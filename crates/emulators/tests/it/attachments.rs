@@ -319,8 +319,8 @@ impl Source {
                         "/admin" => redirect("/__emulator/requests".to_owned()),
                         "/3" => redirect(format!("{own}/2")),
                         "/4" => redirect("3".to_owned()),
-                        "/2" => redirect("/1".to_owned()),
-                        "/1" => redirect("hello".to_owned()),
+                        "/2" => redirect("/1?from=http://example.com/".to_owned()),
+                        "/1?from=http://example.com/" => redirect("hello".to_owned()),
                         _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
                     };
                     let _ = stream.write_all(answer.as_bytes()).await;

@@ -289,7 +289,7 @@ async fn a_hook_on_this_machine_is_pinged_with_a_mac_and_shows_the_result() {
     let (app, hooks) = begin().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut body = specification(json!({"dataTypes": ["tableData"]}), json!({}));
-    body["notificationUrl"] = format!("http://{}/told?x=1", listener.local_addr().unwrap()).into();
+    body["notificationUrl"] = format!("http://user:word@{}/told?x=1", listener.local_addr().unwrap()).into();
     let made = app.post(&hooks, body).await.ok();
     app.create("Things", json!({"Name": "a"})).await;
     let (mut stream, _) = listener.accept().await.unwrap();
@@ -302,7 +302,8 @@ async fn a_hook_on_this_machine_is_pinged_with_a_mac_and_shows_the_result() {
     }
     stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
     let (head, sent) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("POST /told?x=1 HTTP/1.1\r\n"), "{head}");
+    let start = format!("POST /told?x=1 HTTP/1.1\r\nHost: {}\r\n", listener.local_addr().unwrap());
+    assert!(head.starts_with(&start), "{head}");
     let secret = STANDARD.decode(made["macSecretBase64"].as_str().unwrap()).unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
     mac.update(sent.as_bytes());

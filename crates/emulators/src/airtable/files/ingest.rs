@@ -12,12 +12,13 @@ use tokio::sync::Semaphore;
 use tracing::info;
 
 use super::essence;
-use super::fetch::{Fetched, Place, Source, fetch};
+use super::fetch::{Fetched, fetch};
 use super::store::{File, Room};
 use crate::airtable::emulator::{Shared, write};
 use crate::airtable::fields::attachment::{self, Attachment};
 use crate::airtable::ids::{AttachmentId, BaseId, FieldId, TableId};
 use crate::airtable::kept::Pending;
+use crate::airtable::loopback::{Destination, Place};
 
 /// Fetches at a time.
 const AT_ONCE: usize = 4;
@@ -119,10 +120,10 @@ impl Shared {
         if !self.files.fetches.load(Ordering::Relaxed) {
             return None;
         }
-        match Source::of(url) {
-            Source::Elsewhere => None,
-            Source::Nothing => Some(Err(Trouble::Failed)),
-            Source::Here(place) => {
+        match Destination::of(url) {
+            Destination::Elsewhere => None,
+            Destination::Nowhere => Some(Err(Trouble::Failed)),
+            Destination::Here(place) => {
                 let waits = Arc::clone(&self.files.queue.places).try_acquire_owned();
                 Some(waits.map(|waits| From::Fetch(place, waits)).map_err(|_| Trouble::TooMany))
             }
