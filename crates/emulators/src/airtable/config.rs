@@ -71,7 +71,7 @@ pub struct Options {
     pub limits: LimitOptions,
 }
 
-/// Limits of the command line; each wins over the seed's.
+/// Limits of the command line; each wins over the seed's, and over those of a file of bases or a snapshot.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct LimitOptions {
     /// Requests to one base in any second; 0 is no limit [default: 5]
@@ -89,7 +89,7 @@ pub struct LimitOptions {
 }
 
 impl LimitOptions {
-    fn apply(&self, limits: Limits) -> Limits {
+    pub(super) fn apply(&self, limits: Limits) -> Limits {
         let rate = |option: Option<u32>, seeded: Option<u32>| match option {
             None => seeded,
             Some(0) => None,
@@ -153,13 +153,10 @@ impl Config {
         };
         let seed = self.seed.with_full_token(token.clone());
         let emulator = match &self.data {
-            Some(file) => {
-                let emulator = Emulator::kept(seed, file).await.map_err(io::Error::other)?;
-                emulator.set_limits(self.limits.apply(emulator.limits())); // a file may have limits, too
-                emulator
-            }
+            Some(file) => Emulator::kept(seed, file).await.map_err(io::Error::other)?,
             None => Emulator::new(seed),
         };
+        emulator.hold_limits(self.limits); // a file may have limits, too, and so may a snapshot
         emulator.ping_webhooks(self.webhook_pings);
         emulator.set_files(self.files);
         Ok((emulator, token))

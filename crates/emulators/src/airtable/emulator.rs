@@ -13,6 +13,7 @@ use tokio::task::JoinError;
 use super::access::{Tokens, Users};
 use super::bases::{Bases, Kept};
 use super::clock::Clock;
+use super::config::LimitOptions;
 use super::faults::InForce;
 use super::files::{FileSettings, Files, Sources};
 use super::ids::BaseId;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     gate: RwLock<()>,
     pub(super) clock: Clock,
     limits: Mutex<Limits>,
+    /// What wins over the limits of a seed that is put in the place of all.
+    limit_options: Mutex<LimitOptions>,
     pub(super) unconfirmed: Mutex<Unconfirmed>,
     pub(super) faults: Mutex<InForce>,
     pub(super) limiter: Mutex<Limiter>,
@@ -141,6 +144,7 @@ impl Emulator {
         files.hand_out(&mut seed.bases, &std::mem::take(&mut seed.files), keeper.as_ref());
         let shared = Shared {
             limits: Mutex::new(seed.limits),
+            limit_options: Mutex::default(),
             unconfirmed: Mutex::new(seed.unconfirmed),
             world: RwLock::new(Arc::new(World::new(seed, 0))),
             gate: RwLock::default(),
@@ -177,6 +181,12 @@ impl Emulator {
     /// Changes the limits; windows and penalties that have begun go on.
     pub fn set_limits(&self, limits: Limits) {
         *lock(&self.shared.limits) = limits;
+    }
+
+    /// Changes the limits to those of the command line, which also win over those of each snapshot that is put back.
+    pub(super) fn hold_limits(&self, options: LimitOptions) {
+        self.set_limits(options.apply(self.limits()));
+        *lock(&self.shared.limit_options) = options;
     }
 
     /// Whether webhooks are pinged from now on, those whose URL leads to this machine; at first none is.
@@ -222,7 +232,7 @@ impl Emulator {
         for (token, _) in world.tokens.0.iter().filter(|(_, grant)| grant.is_ours) {
             seed = seed.with_full_token(token);
         }
-        *lock(&self.shared.limits) = seed.limits;
+        *lock(&self.shared.limits) = lock(&self.shared.limit_options).apply(seed.limits);
         *lock(&self.shared.unconfirmed) = seed.unconfirmed;
         lock(&self.shared.limiter).reset();
         let pending = self.shared.keeper.as_ref().map(|keeper| keeper.replace_all(&seed));

@@ -5,6 +5,7 @@ use emulators::airtable::Seed;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::process;
 use super::support::{BASE, FULL, TestApp, id, rec, seed};
 
 fn written(seed: &Seed) -> String {
@@ -410,6 +411,21 @@ async fn tokens_and_users_of_a_snapshot_take_the_place_of_those_before_but_for_t
     assert_eq!(me(TestApp::OPERATOR).await.status, 200);
     let (first, second) = (taken(&app).await, app.text("PUT", SNAPSHOT, &taken(&app).await).await);
     assert_eq!((taken(&app).await, second.contains("true")), (first, true));
+}
+
+#[tokio::test]
+async fn limits_of_the_command_line_win_over_those_of_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--rate-per-base", "0", "--penalty-seconds", "1", "--retry-after-header"];
+    let (_child, address, _) = process::start(dir.path(), &options);
+    let app = TestApp::at(address.parse().unwrap());
+    let mut other = seed();
+    other["limits"] = json!({"requestsPerSecondPerBase": 3, "requestsPerSecondPerUser": 7});
+    app.put(SNAPSHOT, other).await.ok();
+    let limits = app.get("/__emulator/limits").await.ok();
+    assert_eq!(limits["requestsPerSecondPerBase"], Value::Null);
+    assert_eq!((&limits["penaltySeconds"], &limits["retryAfterHeader"]), (&json!(1), &json!(true)));
+    assert_eq!(limits["requestsPerSecondPerUser"], 7, "nothing was said of it");
 }
 
 /// One change of the base, or an attempt at one: what it makes of these numbers, and whether it is carried out, does not matter.
