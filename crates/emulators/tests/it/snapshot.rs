@@ -142,8 +142,8 @@ fn what_is_wrong_in_history_and_comments_is_told_with_its_path() {
         error.problems().iter().map(|one| format!("{}: {}", one.path, one.message)).collect();
     let at = "bases[0].tables[0].";
     let expected = [
-        "lastNumber: must be a whole number above 0",
-        "records[0].number: must be a whole number above 0",
+        "lastNumber: must be a whole number from 1 to 2147483647",
+        "records[0].number: must be a whole number from 1 to 2147483647",
         "records[0].history.createdBy: must be the id or e-mail address",
         "records[0].history.modifiedTime: must be an ISO date",
         "records[0].history.made: is not known here",
@@ -411,6 +411,23 @@ async fn tokens_and_users_of_a_snapshot_take_the_place_of_those_before_but_for_t
     assert_eq!(me(TestApp::OPERATOR).await.status, 200);
     let (first, second) = (taken(&app).await, app.text("PUT", SNAPSHOT, &taken(&app).await).await);
     assert_eq!((taken(&app).await, second.contains("true")), (first, true));
+}
+
+#[tokio::test]
+async fn numbers_of_a_seed_leave_room_for_more() {
+    let mut seed = seed();
+    seed["bases"][0]["tables"][0]["records"] = json!([{"number": 2_147_483_648_u32, "fields": {}}]);
+    seed["bases"][0]["tables"][1]["lastNumber"] = json!(u32::MAX);
+    let error = Seed::from_json(seed.to_string().as_bytes()).unwrap_err().to_string();
+    for place in ["tables[0].records[0].number", "tables[1].lastNumber"] {
+        let problem = format!("bases[0].{place}: must be a whole number from 1 to 2147483647");
+        assert!(error.contains(&problem), "{error}");
+    }
+    seed["bases"][0]["tables"][0]["records"][0]["number"] = json!(2_147_483_647);
+    seed["bases"][0]["tables"][1]["lastNumber"] = json!(2_147_483_647);
+    let app = TestApp::with_seed(&seed).await;
+    let new = app.create("Things", json!({})).await;
+    assert_eq!(app.cells("Things", &new).await["Auto"], 2_147_483_648_u32);
 }
 
 #[tokio::test]

@@ -66,11 +66,15 @@ pub(super) fn load(
     history::complete(base, users, &silent);
 }
 
-const NO_NUMBER: &str = "must be a whole number above 0";
+/// Leaves as many for the records that follow: more than there can be.
+const MAX_NUMBER: u32 = i32::MAX as u32;
+
+const NO_NUMBER: &str = "must be a whole number from 1 to 2147483647";
 
 /// What an autoNumber field shows.
 fn number(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|number| number.try_into().ok()).filter(|number| *number > 0)
+    let number = value.as_u64().and_then(|number| number.try_into().ok());
+    number.filter(|number| (1..=MAX_NUMBER).contains(number))
 }
 
 struct Loader<'l> {
