@@ -84,6 +84,8 @@ pub(crate) struct Planner<'a> {
     typecast: bool,
     now: Timestamp,
     changes: Changes,
+    /// Which of the planned updates are of a record, by table and slot.
+    updated: HashMap<(usize, u32), Vec<usize>>,
     /// The record whose cells are being read; `None` while it is a new one.
     current: Option<(usize, u32)>,
     /// Records of linked tables by what their primary fields say, made when typecast first needs them.
@@ -104,6 +106,7 @@ impl<'a> Planner<'a> {
             typecast,
             now,
             changes: Changes::default(),
+            updated: HashMap::new(),
             current: None,
             by_text: HashMap::new(),
             new_choices: HashMap::new(),
@@ -156,6 +159,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        self.updated.entry((table, slot)).or_default().push(self.changes.updates.len());
         self.changes.updates.push((table, slot, cells));
     }
 
@@ -170,15 +174,15 @@ impl<'a> Planner<'a> {
 
     /// What an update that is planned already makes of a cell; `None` if none names it.
     pub(crate) fn planned_cell(&self, table: usize, slot: u32, field: usize) -> Option<&Cell> {
-        let updates = self.changes.updates.iter().rev();
-        let cells =
-            updates.filter(|(at, updated, _)| (*at, *updated) == (table, slot)).map(|(_, _, cells)| cells);
-        cells.flatten().find(|(named, _)| *named == field).map(|(_, cell)| cell)
+        let updates = self.updated.get(&(table, slot))?.iter().rev();
+        let cells = updates.flat_map(|update| &self.changes.updates[*update].2);
+        let mut cells = cells.into_iter();
+        cells.find(|(named, _)| *named == field).map(|(_, cell)| cell)
     }
 
     /// Whether an update of a record is planned already.
     pub(crate) fn is_updated(&self, table: usize, slot: u32) -> bool {
-        self.changes.updates.iter().any(|(at, updated, _)| (*at, *updated) == (table, slot))
+        self.updated.contains_key(&(table, slot))
     }
 
     pub(crate) fn into_changes(self) -> Changes {
