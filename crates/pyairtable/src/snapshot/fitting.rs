@@ -49,8 +49,13 @@ fn repair(structure: &mut Structure, path: &str, problem: &str) -> Option<Option
         return Some(Some(format!("{name}.{} ({}) is left out: {problem}", gone.name, gone.kind)));
     }
     if path.contains(".views[") {
-        structure.remove_view(table, item);
-        return Some(Some(format!("a view of {name} is left out: {problem}")));
+        let gone = structure.remove_view(table, item);
+        let text = |key: &str| gone[key].as_str().unwrap_or_default();
+        return Some(Some(format!(
+            "the view {name}.{} ({}) is left out: {problem}",
+            text("name"),
+            text("type")
+        )));
     }
     None
 }
@@ -68,6 +73,8 @@ mod tests {
         let mut structure = Structure::read(&json!({"tables": [
             {"id": "tbl00000000000001", "name": "T", "primaryFieldId": "fld00000000000001", "fields": fields, "views": [
                 {"id": "viw00000000000001", "name": "V", "type": "grid", "visibleFieldIds": ["fld00000000000002"]},
+                {"id": "viw00000000000002", "name": "Known", "type": "list"},
+                {"id": "viw00000000000003", "name": "New", "type": "projection"},
             ]},
         ]}))
         .unwrap();
@@ -94,6 +101,12 @@ mod tests {
             structure.tables[0].fields[1].is_as_seeded() && !structure.tables[0].fields[2].is_as_seeded()
         );
         assert!(told.iter().any(|told| told.starts_with("T.Strange is not computed: ")), "{told:?}");
+        let views = structure.entry(0)["views"].clone();
+        assert_eq!((views.as_array().unwrap().len(), &views[0]["name"]), (1, &json!("Known")), "{told:?}");
+        for view in ["T.V (grid)", "T.New (projection)"] {
+            let start = format!("the view {view} is left out: ");
+            assert!(told.iter().any(|told| told.starts_with(&start)), "{start}{told:?}");
+        }
         assert!(told.iter().any(|told| told.starts_with("T.Hologram (hologram) is left out: ")), "{told:?}");
     }
 }

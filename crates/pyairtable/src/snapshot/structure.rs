@@ -6,9 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::rules::Place;
 
-/// Kinds of views that a seed knows.
-const VIEW_TYPES: [&str; 7] = ["grid", "form", "calendar", "gallery", "kanban", "timeline", "block"];
-
 pub(super) struct Structure {
     pub(super) tables: Vec<Table>,
     /// By the id of a field.
@@ -100,8 +97,8 @@ impl Structure {
         field
     }
 
-    pub(super) fn remove_view(&mut self, table: usize, view: usize) {
-        self.tables[table].views.remove(view);
+    pub(super) fn remove_view(&mut self, table: usize, view: usize) -> Value {
+        self.tables[table].views.remove(view)
     }
 
     /// The entry of a table in a seed, without records.
@@ -152,10 +149,9 @@ impl Table {
     }
 }
 
-/// A view of a kind that a seed knows, with what it takes of it.
+/// A view with what a seed takes of it.
 fn view(view: &Value) -> Option<Value> {
-    let kind = view.get("type").and_then(Value::as_str).filter(|kind| VIEW_TYPES.contains(kind))?;
-    let mut entry = json!({"id": view.get("id")?, "name": view.get("name")?, "type": kind});
+    let mut entry = json!({"id": view.get("id")?, "name": view.get("name")?, "type": view.get("type")?});
     for key in ["visibleFieldIds", "personalForUserId"] {
         if let Some(value) = view.get(key).filter(|value| !value.is_null()) {
             entry[key] = value.clone();
