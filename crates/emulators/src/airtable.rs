@@ -1,4 +1,4 @@
-//! An Airtable to test against: its Web API over bases that live in memory.
+//! An Airtable to test against: its Web API over bases in memory, or in a file.
 
 mod access;
 mod admin;
@@ -41,7 +41,7 @@ mod upsert;
 mod webhooks;
 mod write;
 
-pub use config::{Config, LimitOptions, Options, token_file};
+pub use config::{Config, LimitOptions, Options, StartError, token_file};
 pub use emulator::Emulator;
 pub use files::{FileSettings, PublicUrl, Sources};
 pub use kept::KeptError;

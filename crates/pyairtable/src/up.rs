@@ -151,10 +151,7 @@ async fn start_chat(listener: TcpListener, mut config: llm_orchestrator::Config)
 
 async fn start_airtable(config: airtable::Config) -> anyhow::Result<Running> {
     let listener = bind(config.listen, "AIRTABLE_EMULATOR_LISTEN").await?;
-    let token_file = airtable::token_file(&config.data_dir);
-    let (emulator, _) = config.emulator().await.with_context(|| {
-        format!("cannot start the emulated Airtable (its token is kept in {})", token_file.display())
-    })?;
+    let (emulator, _) = config.emulator().await?;
     emulator.listens_on(listener.local_addr()?);
     let shutdown = Shutdown::manual();
     Running::start(listener, airtable::app(&emulator, shutdown.clone()), shutdown)

@@ -13,6 +13,7 @@ use service_kit::telemetry::LogSettings;
 
 use super::emulator::Emulator;
 use super::files::{FileSettings, PublicUrl, Sources};
+use super::kept::KeptError;
 use super::limits::Limits;
 use super::seed::Seed;
 
@@ -38,7 +39,29 @@ pub struct Config {
     pub seed: Seed,
     /// Those of the command line.
     pub limits: LimitOptions,
+    /// How much is logged, and in which format.
     pub logs: LogSettings,
+}
+
+/// Why the emulator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The token's file can neither be read nor written.
+    #[error("the token of the emulated Airtable cannot be kept in {}", path.display())]
+    Token {
+        /// That file.
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The file of bases cannot be used.
+    #[error("the emulated bases cannot be kept in {}", path.display())]
+    Bases {
+        /// That file.
+        path: PathBuf,
+        #[source]
+        source: KeptError,
+    },
 }
 
 /// Options of the command line; each wins over its setting.
@@ -108,7 +131,7 @@ impl LimitOptions {
 }
 
 impl Config {
-    /// Reads `AIRTABLE_EMULATOR_LISTEN`, `DATA_DIR` and the log settings, and the seed that the options name.
+    /// Reads the settings, and the seed that the options name. Options win.
     pub fn read(settings: &mut Reader<'_>, options: &Options) -> Option<Self> {
         let listen = settings.optional("AIRTABLE_EMULATOR_LISTEN");
         let data_dir = settings.optional("DATA_DIR");
@@ -146,14 +169,20 @@ impl Config {
     /// # Errors
     ///
     /// The token's file can neither be read nor written, or the file of bases cannot be used.
-    pub async fn emulator(self) -> io::Result<(Emulator, String)> {
+    pub async fn emulator(self) -> Result<(Emulator, String), StartError> {
         let token = match &self.token {
             Some(token) => token.current().expose_secret().to_owned(),
-            None => private_file::read_or_create(&token_file(&self.data_dir), mint_token)?,
+            None => {
+                let path = token_file(&self.data_dir);
+                private_file::read_or_create(&path, mint_token)
+                    .map_err(|source| StartError::Token { path, source })?
+            }
         };
         let seed = self.seed.with_full_token(token.clone());
         let emulator = match &self.data {
-            Some(file) => Emulator::kept(seed, file).await.map_err(io::Error::other)?,
+            Some(path) => Emulator::kept(seed, path)
+                .await
+                .map_err(|source| StartError::Bases { path: path.clone(), source })?,
             None => Emulator::new(seed),
         };
         emulator.hold_limits(self.limits); // a file may have limits, too, and so may a snapshot

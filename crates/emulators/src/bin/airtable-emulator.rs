@@ -13,7 +13,7 @@ use service_kit::serve::{Limits, Shutdown, bind, serve};
 use service_kit::telemetry::LogFormat;
 use service_kit::{command, telemetry};
 
-/// An Airtable to test against: its Web API over bases that live in memory
+/// An Airtable to test against: its Web API over bases in memory, or in a file
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -63,10 +63,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let (data, format) = (config.data.clone(), config.logs.format);
     let token_file = airtable::token_file(&config.data_dir);
-    let (emulator, token) = config
-        .emulator()
-        .await
-        .with_context(|| format!("cannot start (the token is kept in {})", token_file.display()))?;
+    let (emulator, token) = config.emulator().await?;
     emulator.listens_on(address);
     let (records, base) = (emulator.record_count(), emulator.bases().next().map(|(id, _)| id));
     match format {

@@ -260,6 +260,10 @@ fn a_file_that_is_in_use_or_of_something_else_is_refused_with_its_name() {
     assert!(made.unwrap().success());
     let said = refusal("other.sqlite");
     assert!(said.contains("other.sqlite is not a file of bases"), "{said}");
+    assert!(!said.contains("token"), "of which nothing is wrong: {said}");
+    std::fs::write(dir.path().join("data/airtable-emulator-token"), [0xff]).unwrap();
+    let said = refusal("another.sqlite");
+    assert!(said.contains("airtable-emulator-token") && !said.contains("another.sqlite"), "{said}");
 }
 
 #[tokio::test]
