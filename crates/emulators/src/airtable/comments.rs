@@ -35,7 +35,7 @@ pub(crate) struct Page {
     oldest_first: bool,
 }
 
-/// What is done with comments; `from_…` checks its shape.
+/// What is done with comments, in good shape.
 #[derive(Debug)]
 pub(crate) enum Wanted {
     List(Page),

@@ -98,6 +98,7 @@ impl FromStr for Sources {
 /// What may be settled about files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileSettings {
+    /// From where the files of new attachments are fetched.
     pub sources: Sources,
     /// Memory that all files together may take.
     pub max_bytes: u64,

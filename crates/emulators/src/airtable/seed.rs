@@ -69,9 +69,13 @@ pub struct Seed {
 /// A table of a seed, for telling people what there is.
 #[derive(Debug, Clone)]
 pub struct TableSummary<'a> {
+    /// The base that it is in.
     pub base_id: String,
+    /// What that base is called.
     pub base_name: &'a str,
+    /// What the table is called.
     pub name: &'a str,
+    /// How many records it has.
     pub record_count: usize,
 }
 
@@ -276,6 +280,7 @@ pub struct SeedError {
 pub struct Problem {
     /// Where, such as `bases[0].tables[1].name`; empty for the file as a whole.
     pub path: String,
+    /// What is wrong there, in words that follow the place.
     pub message: String,
 }
 

@@ -1,7 +1,7 @@
 //! Writes in two steps: everything a request asks for is planned and checked against the base, then applied at once.
 //!
-//! A request that is refused has therefore changed nothing. [`commit`] is the only place that changes records: what
-//! has to follow a change (webhooks, persistence) belongs there.
+//! A request that is refused has therefore changed nothing. What has to follow a change (webhooks, the file of bases) is up
+//! to whoever holds the base's lock, for comments and files of attachments change records as well, without a plan.
 
 use std::collections::HashMap;
 

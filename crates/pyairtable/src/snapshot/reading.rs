@@ -1,8 +1,9 @@
 //! A base read over Airtable's API: structure, records, comments.
 //!
 //! Airtable gives no picture of one moment: a listing takes a page after the other while others write. So the records that
-//! have changed since the reading began are asked for again, until nothing new comes, and so is the structure. What a
-//! record links to and is not there is left out. A record that is deleted after its page was read is noticed by that only.
+//! have changed since the reading began are asked for again, and so is the structure, until nothing new comes; after some
+//! rounds it is told that they go on, and the last ones may be there in part. What a record links to and is not there is left
+//! out. A record that is deleted after its page was read is noticed by that only.
 
 use std::collections::HashMap;
 

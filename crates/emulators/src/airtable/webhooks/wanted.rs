@@ -22,7 +22,7 @@ const MOST_OF_INTEGRATION: usize = 2;
 /// Payloads on a page.
 const MAX_PAYLOADS: u64 = 50;
 
-/// What is done with webhooks; `from_…` checks its shape.
+/// What is done with webhooks. All but `Create` are in good shape.
 #[derive(Debug)]
 pub(crate) enum Wanted {
     List,
