@@ -1,4 +1,4 @@
-//! Request bodies: JSON objects, called JSON, of a bounded size.
+//! Request bodies: JSON objects, called JSON, of a bounded size, and what is asked of many of them.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -49,11 +49,32 @@ fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Value>, Airtab
     }
 }
 
-fn is_called(headers: &HeaderMap, wanted: &str) -> bool {
-    let media_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case(wanted)
+/// Whether a body says that it is of this media type.
+pub(crate) fn is_called(headers: &HeaderMap, wanted: &str) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    essence(content_type.unwrap_or_default()).eq_ignore_ascii_case(wanted)
+}
+
+/// A media type without its parameters.
+pub(crate) fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Refuses keys that are not among these.
+pub(crate) fn only(object: &Map<String, Value>, known: &[&str]) -> Result<(), AirtableError> {
+    match object.keys().all(|key| known.contains(&key.as_str())) {
+        true => Ok(()),
+        false => Err(AirtableError::invalid_request()),
+    }
+}
+
+/// True or false; false if the key is left out.
+pub(crate) fn flag(object: &Map<String, Value>, key: &str) -> Result<bool, AirtableError> {
+    match object.get(key) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(AirtableError::invalid_request()),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::access::{Role, User, Users};
+use super::body::only;
 use super::errors::AirtableError;
 use super::fields::date;
 use super::ids::{CommentId, RecordId};
@@ -78,9 +79,7 @@ impl Wanted {
 }
 
 fn text(body: &Map<String, Value>, known: &[&str]) -> Result<String, AirtableError> {
-    if body.keys().any(|key| !known.contains(&key.as_str())) {
-        return Err(AirtableError::invalid_request());
-    }
+    only(body, known)?;
     match body.get("text") {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
         _ => Err(AirtableError::invalid_request()),

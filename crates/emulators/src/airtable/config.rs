@@ -1,5 +1,6 @@
 //! What the emulator is started with: settings of the environment, and options of its command line.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use super::emulator::Emulator;
 use super::files::{FileSettings, PublicUrl, Sources};
 use super::kept::KeptError;
 use super::limits::Limits;
+use super::oauth::hex;
 use super::seed::Seed;
 
 /// Where the emulator listens unless told otherwise.
@@ -174,7 +176,7 @@ impl Config {
             Some(token) => token.current().expose_secret().to_owned(),
             None => {
                 let path = token_file(&self.data_dir);
-                private_file::read_or_create(&path, mint_token)
+                private_file::read_or_create(&path, || Ok::<_, Infallible>(mint_token()))
                     .map_err(|source| StartError::Token { path, source })?
             }
         };
@@ -203,11 +205,8 @@ fn read_seed(path: &Path) -> Result<Seed, String> {
 }
 
 /// A token in the shape of Airtable's: `pat`, 14 characters, a dot, 64 hexadecimal digits.
-fn mint_token() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 39];
-    getrandom::fill(&mut bytes)?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("pat{}.{}", &hex[..14], &hex[14..]))
+fn mint_token() -> String {
+    format!("pat{}.{}", hex::<7>(), hex::<32>())
 }
 
 #[cfg(test)]

@@ -68,11 +68,6 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(compact).ok()
 }
 
-/// A media type without its parameters.
-pub(crate) fn essence(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
-}
-
 /// From where the files of attachments are fetched that are written by their URLs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sources {

@@ -27,7 +27,7 @@ use super::access::{Grant, Reach, Users};
 use super::ids::BaseId;
 
 pub(super) use self::client::{Client, Consent, redirect_uri_problem};
-pub(super) use self::grants::{Grants, Known};
+pub(super) use self::grants::{Grants, Known, hex};
 pub(super) use self::http::{answer, restore};
 
 /// How long a person may think, in milliseconds.
@@ -167,7 +167,7 @@ impl OAuth {
             }
             Consent::Denied => denied(&wanted),
             Consent::Ask => {
-                let ticket = grants::hex::<16>();
+                let ticket = hex::<16>();
                 let page = self.ask(&wanted, &ticket, None, scene);
                 if self.asked.len() >= MOST_ASKED {
                     self.asked.pop_front();

@@ -4,6 +4,7 @@ use airtable_formula::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::access::{Role, Users};
+use super::body::flag;
 use super::computed::Eval;
 use super::errors::AirtableError;
 use super::files::{Attached, Urls};
@@ -80,12 +81,7 @@ impl Write {
         if body.keys().any(|key| !known(key)) {
             return Err(AirtableError::invalid_request());
         }
-        let flag = |name: &str| match body.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(AirtableError::invalid_request()),
-        };
-        let (typecast, by_field_id) = (flag("typecast")?, flag("returnFieldsByFieldId")?);
+        let (typecast, by_field_id) = (flag(&body, "typecast")?, flag(&body, "returnFieldsByFieldId")?);
         let upsert = body.remove("performUpsert");
         let what = match op {
             RecordsOp::Create if body.contains_key("records") && body.contains_key("fields") => {

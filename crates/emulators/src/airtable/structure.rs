@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::reading::Reading;
 use super::access::{Role, Scope};
+use super::body::only;
 use super::errors::AirtableError;
 use super::fields::date;
 use super::ids::{BaseId, FieldId, TableId, ViewId};
@@ -142,13 +143,6 @@ impl Wanted {
 
 fn find(base: &Base, table: &str) -> Result<usize, AirtableError> {
     base.table(table).ok_or_else(AirtableError::not_found_or_not_allowed)
-}
-
-fn only(body: &Object, known: &[&str]) -> Result<(), AirtableError> {
-    match body.keys().all(|key| known.contains(&key.as_str())) {
-        true => Ok(()),
-        false => Err(AirtableError::invalid_request()),
-    }
 }
 
 /// Keys of an update: these, and at least one of them.

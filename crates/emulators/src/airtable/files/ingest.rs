@@ -11,9 +11,9 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tracing::info;
 
-use super::essence;
 use super::fetch::{Fetched, fetch};
 use super::store::{File, Room};
+use crate::airtable::body::essence;
 use crate::airtable::emulator::{Shared, write};
 use crate::airtable::fields::attachment::{self, Attachment};
 use crate::airtable::ids::{AttachmentId, BaseId, FieldId, TableId};

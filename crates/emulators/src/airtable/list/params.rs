@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::airtable::body;
 use crate::airtable::errors::AirtableError;
 use crate::airtable::fields::date;
 use crate::airtable::query::Query;
@@ -82,17 +83,10 @@ impl ListParams {
             "userLocale",
             "method", // airtable.js sends it along
         ];
-        if body.keys().any(|key| !KNOWN.contains(&key.as_str())) {
-            return Err(invalid());
-        }
+        body::only(body, &KNOWN)?;
         let text = |name: &str| match body.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-            Some(_) => Err(invalid()),
-        };
-        let flag = |name: &str| match body.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
             Some(_) => Err(invalid()),
         };
         let count = |name: &str| match body.get(name) {
@@ -114,10 +108,10 @@ impl ListParams {
         };
         let comment_counts = wants_comment_counts(&list("recordMetadata")?.unwrap_or_default())?;
         let rendering = Rendering {
-            by_field_id: flag("returnFieldsByFieldId")?,
+            by_field_id: body::flag(body, "returnFieldsByFieldId")?,
             strings: strings(text("cellFormat")?.as_deref(), query)?,
             fields: None,
-            link_objects: flag("includeDateDependencyMetadata")?,
+            link_objects: body::flag(body, "includeDateDependencyMetadata")?,
         };
         Ok(Self {
             page_size: check_page_size(count("pageSize")?, most)?,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::form::{Form, Repeated};
+use crate::airtable::body::is_called;
 
 /// A refusal of the endpoints for tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,9 +103,7 @@ impl Wanted {
 
 /// The parameters of a body that says it is a form.
 pub(crate) fn form(headers: &HeaderMap, body: &[u8]) -> Result<Form, TokenError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !is_called(headers, "application/x-www-form-urlencoded") {
         return Err(TokenError::invalid_request("the body must be application/x-www-form-urlencoded"));
     }
     Ok(Form::parse(body))

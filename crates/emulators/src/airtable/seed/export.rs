@@ -14,8 +14,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Seed, compile};
-use crate::airtable::access::{Grant, Reach, Role, SCOPES, User};
-use crate::airtable::fields::date;
+use crate::airtable::access::{Grant, Role};
+use crate::airtable::fields::{date, people};
 use crate::airtable::files::Sources;
 use crate::airtable::ids::AttachmentId;
 use crate::airtable::list::sort::SortKey;
@@ -107,7 +107,7 @@ impl Seed {
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{{\"limits\":{}", Value::Object(self.limits.json()))?;
         write!(out, ",\n\"unconfirmed\":{}", json!(self.unconfirmed))?;
-        list(out, "users", self.users.0.iter().map(user))?;
+        list(out, "users", self.users.0.iter().map(people::json))?;
         list(out, "tokens", self.tokens_json())?;
         let (clients, grants) = self.oauth.to_seed(&self.users);
         for (key, entries) in [("oauthClients", clients), ("oauthGrants", grants)] {
@@ -156,17 +156,10 @@ impl Seed {
     }
 
     fn token(&self, token: &str, grant: &Grant) -> Value {
-        let scopes: Vec<_> = SCOPES.into_iter().filter(|scope| grant.scopes.contains(*scope)).collect();
-        let bases = match &grant.bases {
-            Reach::All => json!("*"),
-            Reach::Only(bases) => {
-                let mut ids: Vec<_> = bases.iter().map(ToString::to_string).collect();
-                ids.sort_unstable();
-                json!(ids)
-            }
-        };
+        let scopes: Vec<_> = grant.scopes_in_order().collect();
         let user = self.users.get(grant.user).map(|user| &user.id);
-        let mut entry = json!({"token": token, "scopes": scopes, "bases": bases, "user": user});
+        let mut entry =
+            json!({"token": token, "scopes": scopes, "bases": grant.bases.to_seed(), "user": user});
         if let Some(most) = grant.most {
             entry["permissionLevel"] = most.name().into();
         }
@@ -207,14 +200,4 @@ fn list(out: &mut impl Write, key: &str, items: impl Iterator<Item = Value>) -> 
         write!(out, "{}{item}", if index == 0 { "\n" } else { ",\n" })?;
     }
     out.write_all(b"]")
-}
-
-fn user(user: &User) -> Value {
-    let mut entry = json!({"id": user.id});
-    for (key, value) in [("email", &user.email), ("name", &user.name)] {
-        if let Some(value) = value {
-            entry[key] = value.as_str().into();
-        }
-    }
-    entry
 }

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::Problems;
 use super::json::Object;
+use crate::airtable::body::essence;
 use crate::airtable::fields::attachment::{self, Attachment};
-use crate::airtable::files::{UNKNOWN_TYPE, decode_base64, essence};
+use crate::airtable::files::{UNKNOWN_TYPE, decode_base64};
 use crate::airtable::ids::AttachmentId;
 
 /// What is wrong with an attachment that does not read.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Source;
 use crate::airtable::access::Scope;
+use crate::airtable::body::only;
 use crate::airtable::errors::AirtableError;
 use crate::airtable::ids::{FieldId, TableId, ViewId};
 use crate::airtable::model::Base;
@@ -194,13 +195,6 @@ fn view_place(base: &Base, view: ViewId) -> Option<(TableId, &str)> {
         let found = table.views.iter().find(|own| own.id == view);
         found.map(|found| (table.id, found.kind.as_str()))
     })
-}
-
-fn only(object: &Map<String, Value>, known: &[&str]) -> Result<(), AirtableError> {
-    match object.keys().all(|key| known.contains(&key.as_str())) {
-        true => Ok(()),
-        false => Err(AirtableError::invalid_request()),
-    }
 }
 
 fn object(value: Option<&Value>) -> Result<&Map<String, Value>, AirtableError> {
