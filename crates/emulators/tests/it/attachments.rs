@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::process::{Running, start};
+use super::process::{Running, begin_with};
 use super::support::{Answer, BASE, FULL, TestApp, id, seed};
 
 /// `hello`
@@ -441,14 +441,10 @@ async fn what_is_known_at_once_of_a_write_is_settled_in_one_go() {
 }
 
 fn begin(dir: &Path) -> (Running, TestApp) {
-    let seed_file = dir.join("seed.json");
     let mut seed = seed();
     seed["bases"][0]["tables"][0]["records"] = json!([{"id": id("rec", 1), "fields": {"Files": [{"id": id("att", 1)}, {"id": id("att", 2), "url": "https://x/2"}]}}]);
     seed["files"] = json!([{"attachment": id("att", 1), "content": HELLO}]);
-    std::fs::write(&seed_file, seed.to_string()).unwrap();
-    let arguments = ["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()];
-    let (child, address, _) = start(dir, &arguments);
-    (child, TestApp::at(address.parse().unwrap()))
+    begin_with(dir, &seed, &[])
 }
 
 /// How many files there are in the file of bases.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::process::start;
+use super::process::begin_with;
 use super::support::TestApp;
 
 const BASE: &str = "appFleet000000001";
@@ -278,12 +278,9 @@ async fn hooks_are_told_what_is_gone_and_end_with_what_they_watch() {
 #[tokio::test]
 async fn a_killed_emulator_comes_back_without_what_was_deleted() {
     let dir = tempfile::tempdir().unwrap();
-    let seed_file = dir.path().join("seed.json");
-    std::fs::write(&seed_file, fleet().to_string()).unwrap();
     let begin = || {
-        let options = ["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()];
-        let (child, address, _) = start(dir.path(), &options);
-        (child, Fleet(TestApp::at(address.parse().unwrap())))
+        let (child, app) = begin_with(dir.path(), &fleet(), &[]);
+        (child, Fleet(app))
     };
     let (child, fleet) = begin();
     let watches = json!({"dataTypes": ["tableData"], "recordChangeScope": "tblPorts000000001"});

@@ -6,29 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::process::{Running, run, start, start_without_room};
+use super::process::{Running, begin_with, run, start, start_without_room};
+use super::snapshot::seen;
 use super::support::{BASE, TestApp, rec, seed};
 
-/// An emulator on the file `bases.sqlite` of a directory, and a client of it.
 fn begin(dir: &Path) -> (Running, TestApp) {
-    let seed_file = dir.join("seed.json");
-    std::fs::write(&seed_file, seed().to_string()).unwrap();
-    let (child, address, said) =
-        start(dir, &["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()]);
-    assert!(said.contains("changes are kept in bases.sqlite"), "{said}");
-    (child, TestApp::at(address.parse().unwrap()))
-}
-
-/// Everything that can be seen of the base.
-async fn seen(app: &TestApp) -> Vec<Value> {
-    let mut seen =
-        vec![app.get(&format!("/v0/meta/bases/{BASE}/tables?include[]=visibleFieldIds")).await.ok()];
-    for target in ["Things", "Things?view=All%20things", "tblOthers00000002"] {
-        let mut page = app.get(&format!("/v0/{BASE}/{target}")).await.ok();
-        page.as_object_mut().unwrap().remove("offset");
-        seen.push(page);
-    }
-    seen
+    begin_with(dir, &seed(), &[])
 }
 
 #[tokio::test]
@@ -50,12 +33,12 @@ async fn a_killed_emulator_comes_back_with_every_acknowledged_change() {
     let typecast = json!({"typecast": true, "records": [{"fields": {"Name": "new", "Status": "Unheard of", "Others": ["two"]}}]});
     app.post(&things, typecast).await.ok();
     app.patch(&format!("{things}/{thing}"), json!({"fields": {"Number": 7, "Notes": "changed"}})).await.ok();
-    let before = seen(&app).await;
-    assert!(before[0].to_string().contains("Unheard of"));
+    let before = seen(&app, BASE).await;
+    assert!(before.last().unwrap().to_string().contains("Unheard of"));
 
     drop(child); // kills it
     let (child, app) = begin(dir.path());
-    assert_eq!(seen(&app).await, before);
+    assert_eq!(seen(&app, BASE).await, before);
     // And it goes on as if nothing had happened: numbers, links on both sides, choices.
     let number = |record: &Value| record["fields"]["Auto"].as_u64().unwrap();
     let next = app.post(&things, json!({"fields": {"Name": "next", "Status": "Unheard of"}})).await.ok();
@@ -63,10 +46,10 @@ async fn a_killed_emulator_comes_back_with_every_acknowledged_change() {
     assert_eq!(number(&next), highest + 1);
     app.delete(&format!("{others}/{}", other.as_str().unwrap())).await.ok();
     assert_eq!(app.cells("Things", &thing).await["Others"], Value::Null);
-    let before = seen(&app).await;
+    let before = seen(&app, BASE).await;
     assert_eq!(child.stop(), Some(0));
     let (_child, app) = begin(dir.path());
-    assert_eq!(seen(&app).await, before, "also when it ended in order");
+    assert_eq!(seen(&app, BASE).await, before, "also when it ended in order");
 }
 
 #[tokio::test]
@@ -140,11 +123,11 @@ async fn new_bases_tables_and_fields_survive_a_kill_with_their_records() {
     let made = app.post("/v0/meta/bases", base).await.ok();
     let made = format!("/v0/{}/Late", made["id"].as_str().unwrap());
     app.post(&made, json!({"fields": {"Name": "there"}})).await.ok();
-    let (before, there) = (seen(&app).await, app.get(&made).await.ok());
+    let (before, there) = (seen(&app, BASE).await, app.get(&made).await.ok());
 
     drop(child); // kills it
     let (_child, app) = begin(dir.path());
-    assert_eq!(seen(&app).await, before);
+    assert_eq!(seen(&app, BASE).await, before);
     assert_eq!(app.cells("Late", &late).await, json!({"Name": "kept"}));
     assert_eq!(app.get(&made).await.ok(), there);
     assert_eq!(there["records"].as_array().unwrap().len(), 1);
@@ -156,7 +139,7 @@ async fn a_snapshot_takes_the_place_of_all_that_is_kept_and_survives_a_kill() {
     let (child, app) = begin(dir.path());
     app.create("Things", json!({"Name": "before"})).await;
     let snapshot = app.text("GET", "/__emulator/snapshot", "").await;
-    let (before, users) = (seen(&app).await, app.get("/v0/meta/whoami").await.ok());
+    let (before, users) = (seen(&app, BASE).await, app.get("/v0/meta/whoami").await.ok());
     let base = json!({"name": "Made", "workspaceId": "wsp00000000000001",
         "tables": [{"name": "T", "fields": [{"name": "Name", "type": "singleLineText"}]}]});
     app.post("/v0/meta/bases", base).await.ok();
@@ -179,7 +162,7 @@ async fn a_snapshot_takes_the_place_of_all_that_is_kept_and_survives_a_kill() {
     drop(child);
     let (_child, app) = begin(dir.path());
     assert_eq!(app.text("GET", "/__emulator/snapshot", "").await, snapshot);
-    assert_eq!((seen(&app).await, app.get("/v0/meta/whoami").await.ok()), (before, users));
+    assert_eq!((seen(&app, BASE).await, app.get("/v0/meta/whoami").await.ok()), (before, users));
 }
 
 #[tokio::test]
@@ -222,7 +205,7 @@ async fn a_kill_in_the_middle_of_many_writes_loses_none_that_was_acknowledged() 
 async fn a_reset_is_kept_too() {
     let dir = tempfile::tempdir().unwrap();
     let (child, app) = begin(dir.path());
-    let before = seen(&app).await;
+    let before = seen(&app, BASE).await;
     app.post(
         &format!("/v0/{BASE}/Things"),
         json!({"typecast": true, "records": [{"fields": {"Status": "x"}}]}),
@@ -232,7 +215,7 @@ async fn a_reset_is_kept_too() {
     app.post("/__emulator/reset", json!({"data": true})).await.ok();
     drop(child);
     let (_child, app) = begin(dir.path());
-    assert_eq!(seen(&app).await, before);
+    assert_eq!(seen(&app, BASE).await, before);
     app.get(&format!("/v0/{BASE}/Things/{}", rec(99_999)))
         .await
         .refused(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND");

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::process::{Running, start};
+use super::process::{Running, begin_with};
 use super::support::{Answer, BASE, FULL, TestApp, seed};
 
 const CALLBACK: &str = "http://localhost:4000/cb?from=airtable";
@@ -427,14 +427,7 @@ fn what_is_wrong_with_clients_and_grants_of_a_seed_is_told_with_its_place() {
 }
 
 fn begin(dir: &Path) -> (Running, TestApp) {
-    begin_with(dir, &with_clients())
-}
-
-fn begin_with(dir: &Path, seed: &Value) -> (Running, TestApp) {
-    let seed_file = dir.join("seed.json");
-    std::fs::write(&seed_file, seed.to_string()).unwrap();
-    let (child, address, _) = start(dir, &["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()]);
-    (child, TestApp::at(address.parse().unwrap()))
+    begin_with(dir, &with_clients(), &[])
 }
 
 #[tokio::test]
@@ -476,7 +469,7 @@ async fn whoever_acts_stays_who_it_was_when_the_seed_lists_people_in_another_ord
     people.swap(1, 2);
     people[1].as_object_mut().unwrap().remove("id"); // Grace is known by her address
     seed["users"] = people.into();
-    let (_child, app) = begin_with(dir.path(), &seed);
+    let (_child, app) = begin_with(dir.path(), &seed, &[]);
     let after = tokens(&app, "limited", "data.records:read").await;
     for tokens in [before, after] {
         assert_eq!(whoami(&app, &tokens).await.ok()["id"], "usrGrace000000002");
@@ -494,7 +487,7 @@ async fn people_whom_a_later_seed_brings_stay_who_they_are_in_cells() {
     let id = "usrLate0000000003";
     seed["users"].as_array_mut().unwrap().push(json!({"id": id, "name": "Late"}));
     seed["oauthClients"][1]["user"] = id.into();
-    let (child, app) = begin_with(dir.path(), &seed);
+    let (child, app) = begin_with(dir.path(), &seed, &[]);
     let token = text(&tokens(&app, "granted", "data.records:write").await, "access_token");
     let body = Some(json!({"fields": {"Name": "by her"}}));
     let made = app.call_as(&token, "POST", &format!("/v0/{BASE}/Things"), body).await.ok();
@@ -503,7 +496,7 @@ async fn people_whom_a_later_seed_brings_stay_who_they_are_in_cells() {
 
     seed = with_clients();
     seed["users"].as_array_mut().unwrap().push(json!({"id": "usrOther000000004", "name": "Other"}));
-    let (_child, app) = begin_with(dir.path(), &seed);
+    let (_child, app) = begin_with(dir.path(), &seed, &[]);
     assert_eq!(app.cells("Things", &text(&made, "id")).await["Creator"]["id"], id);
 }
 
@@ -517,12 +510,12 @@ async fn a_snapshot_holds_clients_and_grants_and_puts_them_back() {
     let snapshot = app.text("GET", path, "").await;
 
     let dir = tempfile::tempdir().unwrap();
-    let (child, again) = begin_with(dir.path(), &seed());
+    let (child, again) = begin_with(dir.path(), &seed(), &[]);
     again.text("PUT", path, &snapshot).await;
     assert_eq!(again.text("GET", path, "").await, snapshot);
     drop(child); // kills it; the seed that it is started with knows no clients
 
-    let (child, again) = begin_with(dir.path(), &seed());
+    let (child, again) = begin_with(dir.path(), &seed(), &[]);
     let me = whoami(&app, &new).await.ok();
     whoami(&again, &new).await.is(200, me);
     whoami(&again, &old).await.refused(401, "AUTHENTICATION_REQUIRED");
@@ -530,7 +523,7 @@ async fn a_snapshot_holds_clients_and_grants_and_puts_them_back() {
     let newest = refresh(&again, "limited", &new).await.ok();
     drop(child);
 
-    let (_child, again) = begin_with(dir.path(), &seed());
+    let (_child, again) = begin_with(dir.path(), &seed(), &[]);
     whoami(&again, &newest).await.ok();
     whoami(&again, &new).await.refused(401, "AUTHENTICATION_REQUIRED");
     refused(&exchange(&again, "granted", &waiting).await, 400, "invalid_grant");

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::support::seed;
+use super::support::{TestApp, seed};
 
 fn emulator(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_airtable-emulator"));
@@ -77,6 +77,16 @@ fn listening(mut command: Command) -> (Running, String, String) {
     }
     let address = said.split("http://").nth(1).unwrap().split(',').next().unwrap().to_owned();
     (child, address, said)
+}
+
+/// An emulator with this seed on the file `bases.sqlite` of a directory, and a client of it.
+pub(crate) fn begin_with(dir: &Path, seed: &Value, more: &[&str]) -> (Running, TestApp) {
+    let seed_file = dir.join("seed.json");
+    std::fs::write(&seed_file, seed.to_string()).unwrap();
+    let arguments = [&["--data", "bases.sqlite", "--seed", seed_file.to_str().unwrap()], more].concat();
+    let (child, address, said) = start(dir, &arguments);
+    assert!(said.contains("changes are kept in bases.sqlite"), "{said}");
+    (child, TestApp::at(address.parse().unwrap()))
 }
 
 #[test]

@@ -284,7 +284,7 @@ const COMMENTER: &str = "patCommenter.y";
 const SNAPSHOT: &str = "/__emulator/snapshot";
 
 /// Everything that the API shows of a base, or of as many pages of it as there are.
-async fn seen(app: &TestApp, base: &str) -> Vec<Value> {
+pub(crate) async fn seen(app: &TestApp, base: &str) -> Vec<Value> {
     let mut seen = vec![app.get("/v0/meta/bases").await.ok()];
     let schema = app.get(&format!("/v0/meta/bases/{base}/tables?include[]=visibleFieldIds")).await.ok();
     for table in schema["tables"].as_array().unwrap() {

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::process::{Running, start};
+use super::process::{Running, begin_with};
 use super::support::{BASE, TestApp, id, seed};
 
 fn with_hooks_allowed() -> Value {
@@ -35,13 +35,8 @@ fn data() -> Value {
     json!({"specification": {"options": {"filters": {"dataTypes": ["tableData"]}}}})
 }
 
-/// An emulator on the file `bases.sqlite` of a directory, and a client of it.
 fn begin(dir: &Path) -> (Running, TestApp) {
-    let seed_file = dir.join("seed.json");
-    std::fs::write(&seed_file, with_hooks_allowed().to_string()).unwrap();
-    let (child, address, _) =
-        start(dir, &["--data", "bases.sqlite", "--webhook-pings", "--seed", seed_file.to_str().unwrap()]);
-    (child, TestApp::at(address.parse().unwrap()))
+    begin_with(dir, &with_hooks_allowed(), &["--webhook-pings"])
 }
 
 /// All hooks of the base as they are listed, each with all that it was told.
