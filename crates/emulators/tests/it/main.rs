@@ -16,7 +16,6 @@ mod kept;
 mod limits;
 mod links;
 mod listing;
-mod measure;
 mod meta;
 mod oauth;
 mod paths;
