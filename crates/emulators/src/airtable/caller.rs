@@ -22,6 +22,7 @@ use super::query::Query;
 use super::records::{Actor, Write, Written};
 use super::render::Rendering;
 use super::routes::RecordsOp;
+use super::structure::find_table;
 use super::unconfirmed::Unconfirmed;
 use super::webhooks::{Source, Transaction};
 use super::{comments, list, meta, records, structure, sync, webhooks};
@@ -352,8 +353,4 @@ impl Call {
             }
         })
     }
-}
-
-fn find_table(base: &Base, name_or_id: &str) -> Result<usize, AirtableError> {
-    base.table(name_or_id).ok_or_else(AirtableError::not_found_or_not_allowed)
 }

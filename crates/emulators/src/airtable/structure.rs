@@ -131,18 +131,21 @@ impl Wanted {
         match self {
             Self::Read(_) => Err(AirtableError::server_error()), // never asked for with a lock for writing
             Self::CreateTable(body) => create_table(base, body),
-            Self::UpdateTable(table, body) => update_table(base, find(base, table)?, body),
-            Self::CreateField(table, body) => create_field(base, find(base, table)?, body),
-            Self::UpdateField(table, field, body) => update_field(base, find(base, table)?, *field, body),
-            Self::DeleteTable(table) => deletion::table(base, find(base, table)?, actor),
-            Self::DeleteField(table, field) => deletion::field(base, find(base, table)?, *field, actor),
+            Self::UpdateTable(table, body) => update_table(base, find_table(base, table)?, body),
+            Self::CreateField(table, body) => create_field(base, find_table(base, table)?, body),
+            Self::UpdateField(table, field, body) => {
+                update_field(base, find_table(base, table)?, *field, body)
+            }
+            Self::DeleteTable(table) => deletion::table(base, find_table(base, table)?, actor),
+            Self::DeleteField(table, field) => deletion::field(base, find_table(base, table)?, *field, actor),
             Self::DeleteView(view) => delete_view(base, *view),
         }
     }
 }
 
-fn find(base: &Base, table: &str) -> Result<usize, AirtableError> {
-    base.table(table).ok_or_else(AirtableError::not_found_or_not_allowed)
+/// A table by its name or id.
+pub(crate) fn find_table(base: &Base, name_or_id: &str) -> Result<usize, AirtableError> {
+    base.table(name_or_id).ok_or_else(AirtableError::not_found_or_not_allowed)
 }
 
 /// Keys of an update: these, and at least one of them.
