@@ -1,6 +1,6 @@
 //! The records of one table: in the order of their creation, by id, and by slot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,8 +169,41 @@ pub(crate) struct Rows {
     by_id: BTreeMap<RecordId, u32>,
     last_number: u32,
     edition: u64,
+    recent: Recent,
     /// Slots whose records were added, changed or removed; `None`: nobody wants to know.
     changed: Option<BTreeSet<u32>>,
+}
+
+/// The last changes of a table's records.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    /// Editions, ascending, and the slots whose change made them.
+    changes: VecDeque<(u64, u32)>,
+    /// The newest edition that is not among them any more.
+    before: u64,
+}
+
+impl Recent {
+    /// More would not pay: whoever asks for what has changed makes a list of slots, and is quicker with all of them then.
+    const MOST: usize = 1024;
+
+    fn note(&mut self, edition: u64, slot: u32) {
+        self.changes.push_back((edition, slot));
+        if self.changes.len() > Self::MOST
+            && let Some((edition, _)) = self.changes.pop_front()
+        {
+            self.before = edition;
+        }
+    }
+
+    fn since(&self, edition: u64) -> Option<BTreeSet<u32>> {
+        let first = match self.changes.binary_search_by_key(&edition, |(edition, _)| *edition) {
+            Ok(at) => at + 1,
+            Err(_) if edition == self.before => 0,
+            Err(_) => return None,
+        };
+        Some(self.changes.range(first..).map(|(_, slot)| *slot).collect())
+    }
 }
 
 impl Rows {
@@ -243,9 +276,15 @@ impl Rows {
         self.edition
     }
 
+    /// The slots that have changed since an edition; `None`: it is too long ago, or none of these records'.
+    pub(crate) fn changed_since(&self, edition: u64) -> Option<BTreeSet<u32>> {
+        self.recent.since(edition)
+    }
+
     fn note(&mut self, slot: u32) {
         static LAST: AtomicU64 = AtomicU64::new(0);
         self.edition = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        self.recent.note(self.edition, slot);
         if let Some(changed) = &mut self.changed {
             changed.insert(slot);
         }
@@ -432,6 +471,27 @@ mod tests {
         assert_eq!(rows.differing(None).len(), 1000, "all that are there");
         assert_eq!(past.get(256).unwrap().cell(0), &Cell::Empty);
         assert_eq!((past.get(511).map(|record| record.id), past.next_slot()), (Some(id(511)), 1000));
+    }
+
+    #[test]
+    fn what_has_changed_since_an_edition_is_known_for_some_time() {
+        let mut rows = Rows::default();
+        assert_eq!(rows.changed_since(0), Some(BTreeSet::new()));
+        let slots: Vec<u32> = (0..3).map(|n| rows.insert(Record::new(id(n), 0))).collect();
+        let edition = rows.edition();
+        assert_eq!(rows.changed_since(0).map(Vec::from_iter), Some(slots));
+        assert_eq!(rows.changed_since(edition), Some(BTreeSet::new()));
+        let mut elsewhere = rows.clone();
+        rows.remove(1);
+        rows.get_mut(0).unwrap().set(0, Cell::Checked);
+        rows.get_mut(0).unwrap().set(1, Cell::Checked);
+        assert_eq!(rows.changed_since(edition), Some([0, 1].into()));
+        elsewhere.remove(2);
+        assert_eq!(elsewhere.changed_since(rows.edition()), None, "an edition of the other one");
+        for _ in 0..Recent::MOST {
+            rows.get_mut(0).unwrap();
+        }
+        assert_eq!(rows.changed_since(edition), None, "too many");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Views that show some records only, in an order of their own.
 
 use emulators::airtable::Seed;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::support::{BASE, THINGS, TestApp, column, id, rec, seed};
@@ -118,6 +120,69 @@ async fn pages_of_a_view_are_those_of_the_moment_when_the_listing_began() {
     let offset = first["offset"].as_str().unwrap().replace('/', "%2F");
     let rest = app.get(&format!("/v0/{BASE}/Things?view=Open&offset={offset}")).await.ok();
     assert_eq!(column(&rest, "Name"), things(&[0, 12, 18]), "each once, the deleted one left out");
+}
+
+#[tokio::test]
+async fn after_any_changes_a_view_shows_what_it_would_if_it_were_looked_at_anew() {
+    let mut seed = with_open_view();
+    let sum = json!({"field": "Weight", "direction": "desc"});
+    let of_others =
+        json!({"name": "Heavy", "filterByFormula": "{Weight} >= 0", "sort": [sum, {"field": "Other names"}]});
+    let plain = json!({"name": "Small", "filterByFormula": "{Number} < 10"});
+    seed["bases"][0]["tables"][0]["views"].as_array_mut().unwrap().extend([of_others, plain]);
+    let parents = json!({"name": "By parent", "sort": [{"field": "Parent"}]});
+    seed["bases"][0]["tables"][1]["views"].as_array_mut().unwrap().push(parents);
+    let app = TestApp::with_seed(&seed).await;
+    let (things, others) = (format!("/v0/{BASE}/Things"), format!("/v0/{BASE}/tblOthers00000002"));
+    let views = [(&things, "Open"), (&things, "Heavy"), (&things, "Small"), (&others, "By%20parent")];
+    let shown = async || {
+        let mut shown = Vec::new();
+        for (table, view) in views {
+            shown.push(app.get(&format!("{table}?view={view}&pageSize=100")).await.ok()["records"].take());
+        }
+        shown
+    };
+    let ids = async |table: &str| -> Vec<String> {
+        let page = app.get(table).await.ok();
+        page["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| record["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut random = rand::rngs::StdRng::seed_from_u64(7);
+    for round in 0..150 {
+        let (some_things, some_others) = (ids(&things).await, ids(&others).await);
+        for _ in 0..random.random_range(1..4) {
+            let thing = some_things.choose(&mut random).unwrap();
+            let (other, parent) = (some_others.choose(&mut random), some_others.choose(&mut random));
+            let number = random.random_range(0..20);
+            let status = ["Todo", "Doing", "Done"].choose(&mut random).unwrap();
+            let fields = match random.random_range(0..8) {
+                0..=2 => json!({"Number": number, "Status": status}),
+                3 => json!({"Others": other.into_iter().collect::<Vec<_>>()}),
+                _ => json!({"Number": number, "Name": format!("changed in {round}")}),
+            };
+            let weight = json!({"fields": {"Name": number.to_string(), "Weight": number, "Parent": parent.into_iter().collect::<Vec<_>>()}});
+            // What is gone already is refused, which is as well.
+            match random.random_range(0..10) {
+                0 => app.post(&things, json!({"fields": fields})).await,
+                1 => app.post(&others, weight).await,
+                2 if some_things.len() > 10 => app.delete(&format!("{things}/{thing}")).await,
+                3 if some_others.len() > 3 => app.delete(&format!("{others}/{}", other.unwrap())).await,
+                4 if !some_others.is_empty() => {
+                    app.patch(&format!("{others}/{}", other.unwrap()), weight).await
+                }
+                _ => app.patch(&format!("{things}/{thing}"), json!({"fields": fields})).await,
+            };
+        }
+        let seen = shown().await;
+        // With another definition of the base, nothing that was worked out before counts.
+        let table = format!("/v0/meta/bases/{BASE}/tables/{THINGS}");
+        app.patch(&table, json!({"description": format!("round {round}")})).await.ok();
+        assert_eq!(shown().await, seen, "round {round}");
+    }
 }
 
 #[tokio::test]

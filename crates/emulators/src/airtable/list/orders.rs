@@ -1,4 +1,5 @@
-//! What views show, in their order: worked out once and used until something changes that it depends on.
+//! What views show, in their order: worked out once, and used until something changes that it depends on. Where a few
+//! records have changed, those are taken out and put where they belong now.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,13 +21,17 @@ pub(crate) struct Orders {
     kept: Mutex<HashMap<(BaseId, ViewId), Order>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Order {
     slots: Arc<[u32]>,
     /// The definition of the base that it was worked out for.
     definition: Arc<Dependents>,
-    /// The tables that it depends on, by position, and the state that they were in.
-    editions: Vec<(usize, u64)>,
+    /// The other tables that it depends on, by position, and the state that they were in.
+    others: Vec<(usize, u64)>,
+    /// The state that the view's own table was in.
+    edition: u64,
+    /// No record's place depends on other records of its table.
+    is_plain: bool,
 }
 
 impl Orders {
@@ -34,30 +39,40 @@ impl Orders {
     pub(crate) fn of(&self, eval: &Eval<'_>, table: usize, view: &View) -> Arc<[u32]> {
         let base = eval.base;
         let place = (base.id, view.id);
-        if let Some(order) = self.lock().get(&place).filter(|order| order.holds(base)) {
-            return Arc::clone(&order.slots);
-        }
         let rows = &base.tables[table].rows;
-        let slots = rows.by_creation_from(0).filter(|slot| view.shows(eval, table, *slot)).collect();
-        let slots: Arc<[u32]> = match view.sort.is_empty() {
-            true => slots,
-            false => sort::sort(eval, table, slots, &view.sort),
-        }
-        .into();
+        let known = self.lock().get(&place).filter(|order| order.may_hold(base)).cloned();
+        let mended = match known {
+            Some(order) if order.edition == rows.edition() => return order.slots,
+            Some(order) if order.is_plain => rows
+                .changed_since(order.edition)
+                .map(|changed| mend(&order.slots, &changed, eval, table, view)),
+            _ => None,
+        };
+        let slots: Arc<[u32]> = mended
+            .unwrap_or_else(|| {
+                let slots = rows.by_creation_from(0).filter(|slot| view.shows(eval, table, *slot)).collect();
+                match view.sort.is_empty() {
+                    true => slots,
+                    false => sort::sort(eval, table, slots, &view.sort),
+                }
+            })
+            .into();
         let mut kept = self.lock();
         kept.remove(&place);
-        if let Some(tables) = depends_on(base, table, view) {
+        if let Some(DependsOn { others, is_plain }) = depends_on(base, table, view) {
             let held: usize = kept.values().map(|order| order.slots.len()).sum();
             if held + slots.len() > MAX_SLOTS {
                 kept.clear();
             }
-            let editions = tables.into_iter().map(|table| (table, base.tables[table].rows.edition()));
+            let others = others.into_iter().map(|table| (table, base.tables[table].rows.edition()));
             kept.insert(
                 place,
                 Order {
                     slots: Arc::clone(&slots),
                     definition: Arc::clone(&base.dependents),
-                    editions: editions.collect(),
+                    others: others.collect(),
+                    edition: rows.edition(),
+                    is_plain,
                 },
             );
         }
@@ -74,17 +89,38 @@ impl Orders {
 }
 
 impl Order {
-    fn holds(&self, base: &Base) -> bool {
+    /// Whether it holds, as far as that does not depend on the records of its own table.
+    fn may_hold(&self, base: &Base) -> bool {
         let is_same = |(table, edition): &(usize, u64)| {
             base.tables.get(*table).is_some_and(|table| table.rows.edition() == *edition)
         };
-        Arc::ptr_eq(&self.definition, &base.dependents) && self.editions.iter().all(is_same)
+        Arc::ptr_eq(&self.definition, &base.dependents) && self.others.iter().all(is_same)
     }
 }
 
-/// The tables that decide what a view shows; `None`: it changes by itself, as time goes on.
-fn depends_on(base: &Base, table: usize, view: &View) -> Option<BTreeSet<usize>> {
-    let mut tables = BTreeSet::from([table]);
+/// The order after some records have changed, come or gone.
+fn mend(slots: &[u32], changed: &BTreeSet<u32>, eval: &Eval<'_>, table: usize, view: &View) -> Vec<u32> {
+    let mut mended = Vec::with_capacity(slots.len() + changed.len());
+    mended.extend(slots.iter().filter(|slot| !changed.contains(slot)));
+    for &slot in changed.iter().filter(|slot| view.shows(eval, table, **slot)) {
+        let place =
+            mended.partition_point(|&other| sort::order(eval, table, other, slot, &view.sort).is_lt());
+        mended.insert(place, slot);
+    }
+    mended
+}
+
+/// What decides what a view shows, beside the records of its own table one by one.
+struct DependsOn {
+    /// Positions of other tables.
+    others: BTreeSet<usize>,
+    is_plain: bool,
+}
+
+/// `None`: it changes by itself, as time goes on.
+fn depends_on(base: &Base, own_table: usize, view: &View) -> Option<DependsOn> {
+    let table = own_table;
+    let mut others = BTreeSet::new();
     let mut seen = HashSet::new();
     let mut waiting: Vec<(usize, usize)> = view.sort.iter().map(|key| (table, key.field)).collect();
     let read = |formula: &Formula, table: usize, waiting: &mut Vec<(usize, usize)>| {
@@ -102,7 +138,7 @@ fn depends_on(base: &Base, table: usize, view: &View) -> Option<BTreeSet<usize>>
         let own = &base.tables[table];
         let mut through = |link: usize, target: Option<usize>| {
             if let Some(linked) = own.fields[link].kind.link() {
-                tables.insert(linked.table);
+                others.insert(linked.table);
                 waiting.push((linked.table, target.unwrap_or(base.tables[linked.table].primary)));
             }
         };
@@ -126,5 +162,6 @@ fn depends_on(base: &Base, table: usize, view: &View) -> Option<BTreeSet<usize>>
             _ => {}
         }
     }
-    Some(tables)
+    let is_plain = !others.remove(&own_table);
+    Some(DependsOn { others, is_plain })
 }

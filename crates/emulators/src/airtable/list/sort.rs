@@ -33,13 +33,27 @@ pub(crate) fn sort(eval: &Eval<'_>, table: usize, slots: Vec<u32>, keys: &[SortK
     let mut keyed: Vec<(Vec<Comparable>, u32)> =
         slots.into_iter().map(|slot| (comparables(slot), slot)).collect();
     keyed.sort_by(|(a, _), (b, _)| {
-        let mut orders = keys.iter().zip(a.iter().zip(b)).map(|(key, (a, b))| {
-            let order = compare(a, b);
-            if key.descending { order.reverse() } else { order }
-        });
-        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        let orders = keys.iter().zip(a.iter().zip(b)).map(|(key, (a, b))| key.order(a, b));
+        first_difference(orders)
     });
     keyed.into_iter().map(|(_, slot)| slot).collect()
+}
+
+/// How two slots stand to each other where all are sorted that were in ascending order.
+pub(crate) fn order(eval: &Eval<'_>, table: usize, a: u32, b: u32, keys: &[SortKey]) -> Ordering {
+    let cell = |slot: u32, key: &SortKey| comparable(eval, table, slot, key.field);
+    first_difference(keys.iter().map(|key| key.order(&cell(a, key), &cell(b, key)))).then(a.cmp(&b))
+}
+
+fn first_difference(mut orders: impl Iterator<Item = Ordering>) -> Ordering {
+    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+impl SortKey {
+    fn order(&self, a: &Comparable, b: &Comparable) -> Ordering {
+        let order = compare(a, b);
+        if self.descending { order.reverse() } else { order }
+    }
 }
 
 fn comparable(eval: &Eval<'_>, table: usize, slot: u32, field: usize) -> Comparable {
