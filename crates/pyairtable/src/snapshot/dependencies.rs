@@ -29,32 +29,49 @@ pub(super) fn tainted(structure: &Structure, masked: &HashMap<Place, How>) -> Ha
     tainted
 }
 
-/// Fields that one which the emulator computes anew shows, and that are not masked; over any number of steps.
-pub(super) fn kept_in(structure: &Structure, place: Place, is_masked: impl Fn(&Field) -> bool) -> Vec<Place> {
-    let (mut waiting, mut seen, mut kept) = (shown_by(structure, place), HashSet::new(), Vec::new());
+/// Fields that are not masked and are shown by one that the emulator computes anew, over any number of steps. `None`: no
+/// mask is needed but those that there are.
+pub(super) fn kept_in(
+    structure: &Structure,
+    place: Place,
+    is_masked: impl Fn(&Field) -> bool,
+) -> Option<Vec<Place>> {
+    let own = structure.field(place);
+    if own.kind == "count" {
+        let link = own.option("recordLinkFieldId").and_then(Value::as_str).and_then(|id| structure.find(id));
+        return link.filter(|link| !is_masked(structure.field(*link))).map(|link| vec![link]);
+    }
+    let mut waiting = shown_by(structure, place)?;
+    // It shows what no mask can change: when a record was created, say.
+    let by_itself = waiting.is_empty();
+    let (mut seen, mut kept) = (HashSet::new(), Vec::new());
     while let Some(place) = waiting.pop() {
-        if !seen.insert(place) {
-            continue;
+        let field = structure.field(place);
+        // A mask does nothing for what is computed; links are not, but show what their records are called.
+        let shows = match field.kind.as_str() {
+            "multipleRecordLinks" if is_masked(field) => continue,
+            "multipleRecordLinks" => Some(sources(structure, place)).filter(|names| !names.is_empty()),
+            _ => shown_by(structure, place),
+        };
+        match shows {
+            _ if !seen.insert(place) => {}
+            Some(shows) => waiting.extend(shows),
+            None if is_masked(field) => {}
+            None => kept.push(place),
         }
-        let shows = shown_by(structure, place);
-        if shows.is_empty() && !is_masked(structure.field(place)) {
-            kept.push(place);
-        }
-        waiting.extend(shows);
     }
     kept.sort_unstable();
-    kept
+    (by_itself || !kept.is_empty()).then_some(kept)
 }
 
-/// The fields whose values a computed one shows; none for what is written down cell by cell.
-fn shown_by(structure: &Structure, place: Place) -> Vec<Place> {
+/// The fields whose values a computed one shows; `None` for what is written down cell by cell.
+fn shown_by(structure: &Structure, place: Place) -> Option<Vec<Place>> {
     let field = structure.field(place);
-    let named = |key: &str| field.option(key).and_then(Value::as_str).and_then(|id| structure.find(id));
+    let target = field.option("fieldIdInLinkedTable").and_then(Value::as_str);
     match field.kind.as_str() {
-        "formula" if !field.is_as_seeded() => sources(structure, place),
-        "multipleLookupValues" => named("fieldIdInLinkedTable").into_iter().collect(),
-        "count" => named("recordLinkFieldId").into_iter().collect(),
-        _ => Vec::new(),
+        "formula" if !field.is_as_seeded() => Some(sources(structure, place)),
+        "multipleLookupValues" => Some(target.and_then(|id| structure.find(id)).into_iter().collect()),
+        _ => None,
     }
 }
 
@@ -143,7 +160,7 @@ mod tests {
             {"id": "tblA", "name": "A", "primaryFieldId": id(1), "fields": [
                 field(1, "singleLineText", Value::Null), link(2, "tblB"), lookup(3, "multipleLookupValues", 2, 13),
                 formula(4, &format!("LEN({{{}}})", id(3))), field(5, "button", Value::Null), field(6, "number", Value::Null),
-                field(7, "count", json!({"recordLinkFieldId": id(2)})), formula(8, &format!("{{{}}}", id(6))),
+                field(7, "count", json!({"recordLinkFieldId": id(2)})), formula(8, &format!("{{{}}}", id(6))), formula(9, "RECORD_ID()"),
             ]},
             {"id": "tblB", "name": "B", "primaryFieldId": id(11), "fields": [
                 field(11, "singleLineText", Value::Null), link(12, "tblC"), lookup(13, "rollup", 12, 22),
@@ -188,13 +205,15 @@ mod tests {
         };
         assert_eq!(
             kept(4, &[]),
-            [place(13)],
+            Some(vec![place(13)]),
             "a formula over a lookup of a rollup, whose cells are written down"
         );
-        assert_eq!(kept(4, &[13]), []);
-        assert_eq!(kept(4, &[3, 4]), [place(13)], "it does not help to mask what is computed");
-        assert_eq!((kept(7, &[]), kept(7, &[2])), (vec![place(2)], vec![]));
-        assert_eq!(kept(1, &[]), [], "no computed one");
+        assert_eq!(kept(4, &[13]), None);
+        assert_eq!(kept(4, &[3, 4]), Some(vec![place(13)]), "it does not help to mask what is computed");
+        assert_eq!((kept(7, &[]), kept(7, &[2])), (Some(vec![place(2)]), None), "a count of links");
+        assert_eq!(kept(1, &[]), None, "no computed one");
+        assert_eq!(kept(9, &[1, 2, 9]), Some(vec![]), "of no field");
+        assert_eq!((kept(14, &[]), kept(14, &[21])), (Some(vec![place(21)]), None), "what a link shows");
     }
 
     #[test]

@@ -50,8 +50,8 @@ impl Masks {
             |place: Place| format!("{}.{}", structure.tables[place.0].name, structure.field(place).name);
         let masked = structure.places().filter(|place| self.how(&structure.field(*place).id) != How::Keep);
         let shown = masked.filter_map(|place| {
-            let kept = dependencies::kept_in(structure, place, |field| self.how(&field.id) != How::Keep);
-            (!kept.is_empty()).then(|| Shown {
+            let kept = dependencies::kept_in(structure, place, |field| self.how(&field.id) != How::Keep)?;
+            Some(Shown {
                 is_named: self.named.contains(&structure.field(place).id),
                 field: name(place),
                 kept: kept.into_iter().map(name).collect(),
@@ -139,11 +139,11 @@ pub(super) struct Shown {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, kept, .. } = self;
-        write!(
-            f,
-            "{field} cannot be masked by itself: it is computed from {}, kept as it is",
-            kept.join(", ")
-        )
+        write!(f, "{field} cannot be masked by itself: it is computed from ")?;
+        match kept.is_empty() {
+            true => write!(f, "nothing that could be"),
+            false => write!(f, "{}, kept as it is", kept.join(", ")),
+        }
     }
 }
 
