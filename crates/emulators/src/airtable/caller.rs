@@ -15,15 +15,9 @@ use super::errors::AirtableError;
 use super::files::{Trouble, Upload, Urls};
 use super::ids::{BaseId, RecordId};
 use super::kept::Pending;
-use super::limits::Limits;
-use super::list::params::{ListParams, rendering_from_query};
 use super::model::Base;
-use super::query::Query;
-use super::records::{Actor, Write, Written};
-use super::render::Rendering;
-use super::routes::RecordsOp;
+use super::records::{Actor, Written};
 use super::structure::find_table;
-use super::unconfirmed::Unconfirmed;
 use super::webhooks::{Source, Transaction};
 use super::{comments, list, meta, records, structure, sync, webhooks};
 
@@ -57,15 +51,20 @@ impl Caller<'_> {
     }
 
     /// Locks the base, and waits for that.
-    pub(super) fn records(&self, id: BaseId, table: &str, call: &Call) -> Result<Value, AirtableError> {
-        match call {
-            Call::Read(wanted) => {
+    pub(super) fn records(
+        &self,
+        id: BaseId,
+        table: &str,
+        wanted: &records::Wanted,
+    ) -> Result<Value, AirtableError> {
+        match wanted {
+            records::Wanted::Read(wanted) => {
                 let base = self.visible(id, Scope::RecordsRead)?;
                 let base = read(&base.live);
                 let table = find_table(&base, table)?;
                 let eval = Eval::new(&base, &self.world.users, self.shared.clock.now()).with_urls(self.urls);
                 match wanted {
-                    Read::List(params) => {
+                    records::Read::List(params) => {
                         let limits = self.shared.limits();
                         let times = list::Times {
                             now: self.shared.clock.instant(),
@@ -74,7 +73,7 @@ impl Caller<'_> {
                         };
                         list::page(&eval, table, params, &self.world.listings, times)
                     }
-                    Read::Get(record, rendering) => {
+                    records::Read::Get(record, rendering) => {
                         let found = records::get(&eval, table, *record, rendering);
                         found.ok_or_else(|| match self.shared.unconfirmed().unknown_record_status {
                             404 => AirtableError::record_not_found(),
@@ -83,7 +82,7 @@ impl Caller<'_> {
                     }
                 }
             }
-            Call::Write(wanted) => {
+            records::Wanted::Write(wanted) => {
                 let base = self.visible(id, Scope::RecordsWrite)?;
                 let mut locked = write(&base.live);
                 let actor = self.actor(&base); // its time is that of its turn
@@ -307,50 +306,11 @@ impl Shared {
     fn pinged(&self, ping: &webhooks::Ping, step: webhooks::Step) -> webhooks::Next {
         let world = self.hold();
         let mut webhooks = lock(&world.webhooks);
-        let next = webhooks.pinged(ping, step);
+        let next = webhooks.pinged(ping, step, self.clock.now().as_millisecond());
         let documents = webhooks.take_journal();
         if let Some(keeper) = self.keeper.as_ref().filter(|_| !documents.is_empty()) {
             keeper.put_documents(documents); // nobody waits for it
         }
         next
-    }
-}
-
-/// A call on records whose parameters and body are in order.
-pub(super) enum Call {
-    Read(Read),
-    Write(Write),
-}
-
-pub(super) enum Read {
-    List(Box<ListParams>),
-    Get(RecordId, Rendering),
-}
-
-impl Call {
-    pub(super) async fn read<B: Future<Output = Result<Map<String, Value>, AirtableError>>>(
-        op: RecordsOp,
-        query: &Query,
-        body: impl FnOnce() -> B,
-        (limits, unconfirmed): (&Limits, &Unconfirmed),
-    ) -> Result<Self, AirtableError> {
-        Ok(match op {
-            RecordsOp::List => {
-                let mut params = ListParams::from_query(query, limits.max_page_size)?;
-                params.comment_count_zero = unconfirmed.comment_count_zero;
-                Self::Read(Read::List(Box::new(params)))
-            }
-            RecordsOp::ListByPost => {
-                let mut params = ListParams::from_body(query, &body().await?, limits.max_page_size)?;
-                params.comment_count_zero = unconfirmed.comment_count_zero;
-                Self::Read(Read::List(Box::new(params)))
-            }
-            RecordsOp::Get(id) => Self::Read(Read::Get(id, rendering_from_query(query)?)),
-            RecordsOp::DeleteOne(id) => Self::Write(Write::delete_one(id)),
-            RecordsOp::DeleteMany => Self::Write(Write::delete_many(query, limits.max_records_per_request)?),
-            RecordsOp::Create | RecordsOp::UpdateOne { .. } | RecordsOp::UpdateMany { .. } => {
-                Self::Write(Write::from_body(op, body().await?, limits.max_records_per_request)?)
-            }
-        })
     }
 }

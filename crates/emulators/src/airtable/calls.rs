@@ -15,7 +15,7 @@ use serde_json::Value;
 use service_kit::edge::RouteLabel;
 
 use super::access::{Grant, Scope};
-use super::caller::{Call, Caller};
+use super::caller::Caller;
 use super::emulator::{Emulator, Shared, World, apart, lock};
 use super::errors::{AirtableError, json_response};
 use super::faults::{self, Before};
@@ -27,7 +27,7 @@ use super::oauth::OAuthOp;
 use super::query::Query;
 use super::routes::{CommentsOp, Route, WebhooksOp};
 use super::webhooks::Source;
-use super::{body, comments, meta, oauth, structure, sync, webhooks};
+use super::{body, comments, meta, oauth, records, structure, sync, webhooks};
 
 /// What a call comes to.
 pub(super) enum Answer {
@@ -85,6 +85,13 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     response
 }
 
+#[derive(Clone)]
+enum Credential {
+    Authorization(Option<HeaderValue>),
+    /// The id of a user; `None`: the first one.
+    Person(Option<String>),
+}
+
 /// What a request comes to, faults permitting.
 enum Way {
     Cut,
@@ -97,18 +104,27 @@ enum Way {
 struct Who {
     grant: Arc<Grant>,
     source: Source,
-    /// The number of the world that knows the token, and the token; `None`: there is none.
-    admitted: Option<(u64, Option<HeaderValue>)>,
+    /// The number of the world in which the grant is good.
+    world: u64,
+    /// What to ask another one by that has taken its place, with other tokens and users.
+    credential: Credential,
     /// For the files in its answer.
     urls: Urls,
 }
 
 impl Shared {
-    /// Carries out a call as a change that a user makes in Airtable's own interface.
-    pub(super) async fn edit(self: &Arc<Self>, request: Request, user: u32) -> Response<Body> {
+    /// Carries out a call as a change that a user, who is named by id, makes in Airtable's own interface; the first one, if
+    /// nobody is named.
+    pub(super) async fn edit(self: &Arc<Self>, request: Request, user: Option<String>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let (grant, urls) = (Arc::new(Grant::full(user)), self.urls(&parts));
-        let who = Who { grant, source: Source::Client, admitted: None, urls };
+        let (world, urls) = (self.world(), self.urls(&parts));
+        let grant = match person(&world, user.as_deref()) {
+            Ok(grant) => grant,
+            Err(refused) => return self.respond(Err(refused)),
+        };
+        let credential = Credential::Person(user);
+        let who = Who { grant, source: Source::Client, world: world.number, credential, urls };
+        drop(world);
         let answer = match Route::parse_edit(&parts.method, parts.uri.path()) {
             Ok(route) => self.call(route, parts, body, who).await,
             Err(error) => Err(error),
@@ -188,8 +204,10 @@ impl Shared {
                 self.apart(who, move |caller| caller.sync(base, &table, &sync, &sheet)).await
             }
             Route::Records { base, table, op } => {
-                let call = Call::read(op, &query, || read_body(body), (&limits, &self.unconfirmed())).await?;
-                self.apart(who, move |caller| caller.records(base, &table, &call)).await
+                let unconfirmed = self.unconfirmed();
+                let wanted =
+                    records::Wanted::read(op, &query, || read_body(body), (&limits, &unconfirmed)).await?;
+                self.apart(who, move |caller| caller.records(base, &table, &wanted)).await
             }
             Route::Upload { base, record, field } => {
                 let body = read_body(body).await?;
@@ -217,9 +235,9 @@ impl Shared {
             day: date::utc(now).date(),
         };
         lock(&self.limiter).arrive(arrival, &limits).map_err(|refused| refused.error(&limits))?;
-        let credential = parts.headers.get(header::AUTHORIZATION).cloned();
-        let admitted = Some((world.number, credential));
-        Ok(Who { grant, source: Source::PublicApi, admitted, urls: self.urls(parts) })
+        let credential = Credential::Authorization(parts.headers.get(header::AUTHORIZATION).cloned());
+        let urls = self.urls(parts);
+        Ok(Who { grant, source: Source::PublicApi, world: world.number, credential, urls })
     }
 
     /// Whether the token is that of whoever runs the emulator.
@@ -243,13 +261,13 @@ impl Shared {
         let shared = Arc::clone(self);
         let work = move || {
             let world = shared.hold();
-            let grant = match who.admitted {
-                // Another world has taken the place of the one that let it in, with other tokens and users.
-                Some((number, credential)) if number != world.number => {
+            let grant = match who.credential {
+                _ if who.world == world.number => who.grant,
+                Credential::Authorization(credential) => {
                     let headers = credential.map(|credential| (header::AUTHORIZATION, credential));
                     shared.authenticate(&world, &headers.into_iter().collect())?
                 }
-                _ => who.grant,
+                Credential::Person(user) => person(&world, user.as_deref())?,
             };
             work(&Caller {
                 shared: &shared,
@@ -262,4 +280,10 @@ impl Shared {
         };
         apart(work).await.unwrap_or_else(|| Err(AirtableError::timed_out()))
     }
+}
+
+/// All rights of a user, if there is one of that id.
+fn person(world: &World, user: Option<&str>) -> Result<Arc<Grant>, AirtableError> {
+    let position = user.map_or(Some(0), |id| world.users.by_id(id));
+    position.map(|user| Arc::new(Grant::full(user))).ok_or_else(AirtableError::not_permitted)
 }

@@ -1,8 +1,11 @@
 //! Reading, creating, updating and deleting records, singly and in batches of ten.
 
+mod wanted;
+
 use airtable_formula::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::wanted::{Read, Wanted};
 use super::access::{Role, Users};
 use super::body::flag;
 use super::computed::Eval;

@@ -50,14 +50,13 @@ pub(super) async fn make_edits(
 ) -> Result<Json<Value>, ApiError> {
     let invalid = |reason: String| ApiError::new(ErrorCode::InvalidRequest, reason);
     let wanted: Edits = object(&body)?;
-    let user = match &wanted.user {
-        None => 0,
-        Some(named) => {
-            let world = emulator.shared.world();
-            let found = world.users.by_id(named).or_else(|| world.users.by_email(named));
-            found.ok_or_else(|| invalid(format!("there is no user \"{named}\"")))?
-        }
-    };
+    let user = wanted.user.as_ref().map(|named| {
+        let users = &emulator.shared.world().users;
+        let found = users.by_id(named).or_else(|| users.by_email(named));
+        let id = found.and_then(|user| Some(users.get(user)?.id.clone()));
+        id.ok_or_else(|| invalid(format!("there is no user \"{named}\"")))
+    });
+    let user = user.transpose()?;
     let mut requests = Vec::with_capacity(wanted.edits.len());
     for Edit { method, path, body } in wanted.edits {
         let method = Method::from_bytes(method.as_bytes());
@@ -71,7 +70,7 @@ pub(super) async fn make_edits(
     }
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {
-        let response = emulator.shared.edit(request, user).await;
+        let response = emulator.shared.edit(request, user.clone()).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
