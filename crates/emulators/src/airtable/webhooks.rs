@@ -13,6 +13,7 @@ mod told;
 mod wanted;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -51,7 +52,22 @@ struct OfBase {
     hooks: Vec<Hook>,
 }
 
-/// How far it is with a ping that is tried again.
+/// A ping that is tried again.
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    /// Tells it from those that were given up; no two have the same.
+    number: u64,
+    state: Retry,
+}
+
+impl Chain {
+    fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self { number: LAST.fetch_add(1, Ordering::Relaxed) + 1, state: Retry::Waits }
+    }
+}
+
+/// How far it is with a chain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Retry {
     /// The next attempt will tell of what happens until then.
@@ -67,7 +83,7 @@ pub(crate) struct Webhooks {
     /// What there was at the start.
     initial: HashMap<BaseId, OfBase>,
     /// Hooks whose ping has failed and is tried again: one ping at a time, however many writes there are meanwhile.
-    retried: HashMap<(BaseId, WebhookId), Retry>,
+    retried: HashMap<(BaseId, WebhookId), Chain>,
     /// What has to get into the file; `None`: there is none.
     journal: Option<Vec<Document>>,
 }
@@ -121,28 +137,31 @@ impl Webhooks {
         let Some(of_base) = self.live.get_mut(&base) else { return pings };
         let now = transaction.actor.now.as_millisecond();
         let changes = transaction.changes();
+        let after = transaction.after;
+        let holds = |hook: &Hook| !hook.works || hook.specification.still_holds(after);
         // A view that has gone is no change, but those who watched it have to know.
-        let holds = |hook: &Hook| !hook.is_enabled(now) || hook.specification.still_holds(transaction.after);
         if changes.is_empty() && of_base.hooks.iter().all(holds) {
             return pings;
         }
         of_base.transactions += 1;
         let mut documents = Vec::new();
-        for hook in of_base.hooks.iter_mut().filter(|hook| hook.is_enabled(now)) {
-            let told = match hook.specification.still_holds(transaction.after) {
+        for hook in of_base.hooks.iter_mut() {
+            let (was_enabled, holds) = (hook.is_enabled(now), holds(hook));
+            if !holds {
+                hook.works = false;
+                documents.push(hook_document(base, hook, of_base.transactions));
+            }
+            let told = match holds {
+                _ if !was_enabled => continue,
                 true if !hook.specification.wants_source(transaction.source) => continue,
                 true => match changes.told(&hook.specification) {
                     Some(told) => told,
                     None => continue,
                 },
-                false => {
-                    hook.works = false;
-                    documents.push(hook_document(base, hook, of_base.transactions));
-                    Map::from_iter([
-                        ("error".to_owned(), json!(true)),
-                        ("code".to_owned(), json!("INVALID_FILTERS")),
-                    ])
-                }
+                false => Map::from_iter([
+                    ("error".to_owned(), json!(true)),
+                    ("code".to_owned(), json!("INVALID_FILTERS")),
+                ]),
             };
             let mut payload = transaction.envelope(of_base.transactions);
             payload.extend(told);
@@ -154,9 +173,11 @@ impl Webhooks {
             }
             let Some(url) = hook.notification_url.clone().filter(|_| hook.notifies) else { continue };
             match self.retried.get_mut(&(base, hook.id)) {
-                None => pings.push(Ping { base, hook: hook.id, url, secret: hook.secret }),
-                Some(Retry::Waits) => {}
-                Some(Retry::Runs { news }) => *news = true,
+                None => {
+                    pings.push(Ping { base, hook: hook.id, url, secret: hook.secret, chain: None });
+                }
+                Some(Chain { state: Retry::Waits, .. }) => {}
+                Some(Chain { state: Retry::Runs { news }, .. }) => *news = true,
             }
         }
         if documents.is_empty()
@@ -170,8 +191,13 @@ impl Webhooks {
     }
 
     /// Notes how far a ping has come. After the last attempt that failed, the hook is not pinged any more.
-    pub(crate) fn pinged(&mut self, ping: &Ping, step: Step) -> Next {
+    pub(crate) fn pinged(&mut self, ping: &Ping, step: Step, now: i64) -> Next {
         let place = (ping.base, ping.hook);
+        let chain = self.retried.get(&place).copied();
+        // Its chain has been given up: notifications were switched, or all there was has been replaced.
+        if ping.chain.is_some() && chain.map(|chain| chain.number) != ping.chain {
+            return Next::Ends;
+        }
         let of_base = self.live.get_mut(&ping.base);
         let hooks = of_base.map(|of_base| (of_base.transactions, &mut of_base.hooks));
         let Some((transactions, hook)) = hooks.and_then(|(transactions, hooks)| {
@@ -180,9 +206,17 @@ impl Webhooks {
             self.retried.remove(&place);
             return Next::Ends;
         };
-        let Step::Ended { is_retry, result } = step else {
-            self.retried.insert(place, Retry::Runs { news: false });
-            return Next::Goes;
+        let Step::Ended(result) = step else {
+            return match &mut self.retried.get_mut(&place).filter(|_| hook.notifies && now < hook.expires) {
+                Some(chain) => {
+                    chain.state = Retry::Runs { news: false };
+                    Next::Goes
+                }
+                None => {
+                    self.retried.remove(&place);
+                    Next::Ends
+                }
+            };
         };
         let has_failed = result["success"] != true;
         if !has_failed {
@@ -196,16 +230,23 @@ impl Webhooks {
         self.note([document]);
         match self.retried.get_mut(&place) {
             // Another one is tried again already, and tells of this one's news, too.
-            Some(retry) if !is_retry => {
-                if let Retry::Runs { news } = retry {
+            Some(chain) if ping.chain.is_none() => {
+                if let Retry::Runs { news } = &mut chain.state {
                     *news |= has_failed;
                 }
                 Next::Ends
             }
-            Some(Retry::Runs { news: true }) if notifies && !has_failed => Next::GoesAnew,
-            _ if notifies && has_failed => {
-                self.retried.insert(place, Retry::Waits);
-                Next::Waits
+            Some(Chain { number, state: Retry::Runs { news: true } }) if notifies && !has_failed => {
+                Next::GoesAnew(*number)
+            }
+            Some(chain) if notifies && has_failed => {
+                chain.state = Retry::Waits;
+                Next::Waits(chain.number)
+            }
+            None if notifies && has_failed => {
+                let chain = Chain::new();
+                self.retried.insert(place, chain);
+                Next::Waits(chain.number)
             }
             _ => {
                 self.retried.remove(&place);

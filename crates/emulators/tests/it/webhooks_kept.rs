@@ -407,3 +407,44 @@ async fn while_a_ping_is_tried_again_writes_send_none_of_their_own_and_none_is_m
     app.create("Things", json!({"Name": "f"})).await;
     taken(&listener).await.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_ping_is_not_tried_again_once_notifications_are_switched_or_a_snapshot_was_put_back() {
+    let app = TestApp::with_seed(&with_hooks_allowed()).await;
+    app.put("/__emulator/clock", json!({"stopped": true})).await.ok();
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut body = data();
+    body["notificationUrl"] = format!("http://{address}/").into();
+    let made = app.post(&hooks(), body).await.ok();
+    let switch = format!("{}/{}/enableNotifications", hooks(), made["id"].as_str().unwrap());
+    let failed = async || {
+        let failed = async {
+            let hook = async || app.get(&hooks()).await.ok()["webhooks"][0].clone();
+            while hook().await["lastNotificationResult"]["willBeRetried"] != true {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), failed).await.unwrap();
+    };
+    app.create("Things", json!({"Name": "a"})).await;
+    failed().await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    let nothing_comes = async || {
+        app.put("/__emulator/clock", json!({"advanceSeconds": 11})).await.ok();
+        let comes = tokio::time::timeout(std::time::Duration::from_millis(300), listener.accept()).await;
+        assert!(comes.is_err(), "{comes:?}");
+    };
+    app.post(&switch, json!({"enable": false})).await.ok();
+    nothing_comes().await;
+    app.post(&switch, json!({"enable": true})).await.ok();
+    nothing_comes().await;
+    app.create("Things", json!({"Name": "b"})).await;
+    let mut refused = taken(&listener).await;
+    refused.write_all(b"HTTP/1.1 500 No\r\n\r\n").await.unwrap();
+    failed().await;
+    let snapshot = app.text("GET", "/__emulator/snapshot", "").await;
+    app.raw("PUT", "/__emulator/snapshot", "", snapshot.as_bytes()).await.ok();
+    nothing_comes().await;
+    app.create("Things", json!({"Name": "c"})).await;
+    taken(&listener).await.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+}

@@ -27,8 +27,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub(crate) enum Step {
     /// It is tried again, or anew.
     Begins,
-    /// `result` is what the hook shows as its last one; `is_retry`: it was one that had begun like this.
-    Ended { is_retry: bool, result: Value },
+    /// With what the hook shows as its last result.
+    Ended(Value),
 }
 
 /// What follows.
@@ -36,10 +36,10 @@ pub(crate) enum Step {
 pub(crate) enum Next {
     /// It is sent.
     Goes,
-    /// It is tried again after a pause.
-    Waits,
-    /// It was taken, but something has happened since it left.
-    GoesAnew,
+    /// It is tried again after a pause, as a chain of that number.
+    Waits(u64),
+    /// It was taken, but something has happened since it left: the chain begins anew.
+    GoesAnew(u64),
     /// Nobody wants to be told any more, or has been, or is by another ping.
     Ends,
 }
@@ -51,18 +51,20 @@ pub(crate) struct Ping {
     pub(crate) hook: WebhookId,
     pub(crate) url: String,
     pub(crate) secret: [u8; 32],
+    /// The chain that it belongs to, if it is tried again.
+    pub(crate) chain: Option<u64>,
 }
 
 impl Ping {
     /// Sends it, again and again until it is taken; `note` is told of each step, and says what follows. Times and pauses are
     /// those of the emulator's clock, which `clock` reads.
     pub(crate) async fn send<N: Future<Output = Next>>(
-        self,
+        mut self,
         note: impl Fn(Ping, Step) -> N,
         clock: impl Fn() -> (Timestamp, Instant),
     ) {
-        let (mut retry, mut is_retry) = (0, false);
-        while !is_retry || note(self.clone(), Step::Begins).await == Next::Goes {
+        let mut retry = 0;
+        while self.chain.is_none() || note(self.clone(), Step::Begins).await == Next::Goes {
             let started = Instant::now();
             let sent = tokio::time::timeout(PATIENCE, self.attempt(clock().0)).await;
             let problem = match sent {
@@ -81,10 +83,11 @@ impl Ping {
                 result["error"] = json!({"message": problem});
                 result["willBeRetried"] = (retry < RETRIES).into();
             }
-            match note(self.clone(), Step::Ended { is_retry, result }).await {
+            match note(self.clone(), Step::Ended(result)).await {
                 Next::Goes | Next::Ends => return,
-                Next::GoesAnew => retry = 0,
-                Next::Waits => {
+                Next::GoesAnew(chain) => (self.chain, retry) = (Some(chain), 0),
+                Next::Waits(chain) => {
+                    self.chain = Some(chain);
                     let due = clock().1 + FIRST_PAUSE * 2_u32.pow(retry);
                     retry += 1;
                     // The clock may stand still, or be turned.
@@ -95,7 +98,6 @@ impl Ping {
                     }
                 }
             }
-            is_retry = true;
         }
     }
 

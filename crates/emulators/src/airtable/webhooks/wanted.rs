@@ -175,6 +175,7 @@ impl Webhooks {
                 let at = find(*id, &of_base.hooks)?;
                 let hook = &mut of_base.hooks[at];
                 hook.notifies = *enable;
+                self.retried.remove(&(base.id, *id)); // whoever switches it on wants to hear of what comes next
                 documents.push(hook_document(base.id, hook, transactions));
                 Ok(json!({}))
             }
