@@ -154,6 +154,7 @@ impl<'a> Eval<'a> {
                         RollupRow { values: self.linked_values(table, record, rollup.link, rollup.target) };
                     compiled.evaluate(&row, &self.context).into_owned()
                 }
+                None if rollup.is_broken => Value::Blank,
                 None => self.plain(field, record.cell(index)).into_owned(),
             },
             Kind::Lookup { link, target, valid: true } => {

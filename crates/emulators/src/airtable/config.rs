@@ -147,7 +147,6 @@ impl Config {
             None => Some(Seed::sample()),
             Some(path) => read_seed(path).map_err(|problem| settings.problem("--seed", problem)).ok(),
         }?;
-        let limits = options.limits.apply(seed.limits());
         Some(Self {
             listen: options.listen.or(listen).unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("./data")),
@@ -159,7 +158,7 @@ impl Config {
                 public_url: options.public_url.clone().or(public_url),
             },
             token,
-            seed: seed.with_limits(limits),
+            seed,
             limits: options.limits,
             logs: logs?,
         })
@@ -229,9 +228,10 @@ mod tests {
             LimitOptions { rate_per_base: Some(0), penalty_seconds: Some(1), ..LimitOptions::default() };
         let config = read(&Options { listen: Some(listen), limits, ..Options::default() });
         assert_eq!(config.listen, listen);
-        assert_eq!(config.seed.limits().requests_per_second_per_base, None);
-        assert_eq!(config.seed.limits().penalty, Duration::from_secs(1));
-        assert_eq!(config.seed.limits().requests_per_second_per_user, Some(50));
+        let limits = config.limits.apply(config.seed.limits());
+        assert_eq!(limits.requests_per_second_per_base, None);
+        assert_eq!(limits.penalty, Duration::from_secs(1));
+        assert_eq!(limits.requests_per_second_per_user, Some(50));
     }
 
     #[test]

@@ -49,8 +49,8 @@ struct Job {
 /// What has to be in the file after a write. Bases and tables are named by their positions.
 #[derive(Default)]
 pub(super) struct Change {
-    /// Bases whose records are all replaced: those that follow are the only ones.
-    cleared: Vec<usize>,
+    /// Bases whose records are replaced from a table on: those that follow are the only ones there.
+    cleared: Vec<(usize, usize)>,
     /// Bases from this position on are no more.
     forgotten: Option<usize>,
     metadata: Vec<(usize, String)>,
@@ -224,19 +224,20 @@ async fn work(mut file: File, mut queue: mpsc::UnboundedReceiver<Job>) {
 
 impl Change {
     fn add(&mut self, position: usize, base: &mut Base) {
-        match std::mem::take(&mut base.redefined) {
-            Redefined::Nothing => {}
-            Redefined::Metadata => self.metadata.push((position, base.to_seed().to_string())),
-            Redefined::Positions => {
-                self.replace(position, base);
-                base.tables.iter_mut().for_each(|table| drop(table.rows.take_changes()));
-                return;
-            }
+        let redefined = std::mem::take(&mut base.redefined);
+        if redefined != Redefined::Nothing {
+            self.metadata.push((position, base.to_seed().to_string()));
+        }
+        let mut moved = usize::MAX;
+        if let Redefined::Positions(from) = redefined {
+            moved = from;
+            self.cleared.push((position, from));
+            self.add_tables(position, base, from);
         }
         for (index, table) in base.tables.iter_mut().enumerate() {
             table.rows.note_changes(); // of a new table, too
             let changed = table.rows.take_changes();
-            if changed.is_empty() {
+            if changed.is_empty() || index >= moved {
                 continue;
             }
             self.numbers.push((position, index, table.rows.last_number()));
@@ -247,9 +248,14 @@ impl Change {
     }
 
     fn replace(&mut self, position: usize, base: &Base) {
-        self.cleared.push(position);
+        self.cleared.push((position, 0));
         self.metadata.push((position, base.to_seed().to_string()));
-        for (index, table) in base.tables.iter().enumerate() {
+        self.add_tables(position, base, 0);
+    }
+
+    /// All records of the tables from one on.
+    fn add_tables(&mut self, position: usize, base: &Base, from: usize) {
+        for (index, table) in base.tables.iter().enumerate().skip(from) {
             self.numbers.push((position, index, table.rows.last_number()));
             for slot in table.rows.by_creation_from(0) {
                 self.add_record(Place { base: position, table: index, slot }, &table.rows);

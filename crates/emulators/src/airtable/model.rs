@@ -37,8 +37,8 @@ pub(crate) enum Redefined {
     Nothing,
     /// Its metadata.
     Metadata,
-    /// The positions of tables too, by which their records are known.
-    Positions,
+    /// From this one on, the positions of tables too, by which their records are known.
+    Positions(usize),
 }
 
 /// A table. Its fields stay in their order, too.
@@ -295,6 +295,8 @@ pub(crate) struct RollupKind {
     /// The aggregation over `values`; `None` serves the cells as seeded.
     pub(crate) compiled: Option<Arc<Formula>>,
     pub(crate) valid: bool,
+    /// Its metadata says that it is not valid: then it has no cells.
+    pub(crate) is_broken: bool,
     pub(crate) format: ResultFormat,
 }
 
@@ -373,7 +375,7 @@ impl Kind {
     pub(crate) fn is_stored(&self) -> bool {
         match self {
             Self::Formula(formula) => formula.as_seeded,
-            Self::Rollup(rollup) => rollup.compiled.is_none(),
+            Self::Rollup(rollup) => rollup.compiled.is_none() && !rollup.is_broken,
             Self::Button(button) => !button.is_told(),
             Self::Opaque(_) => true,
             kind => !kind.is_computed(),

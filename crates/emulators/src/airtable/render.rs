@@ -76,7 +76,7 @@ fn cell(eval: &Eval<'_>, table: usize, slot: u32, record: &Record, index: usize)
         Kind::Formula(formula) if !formula.as_seeded => {
             formula_json(&eval.value(table, slot, index), &formula.format)
         }
-        Kind::Rollup(rollup) if rollup.compiled.is_some() => {
+        Kind::Rollup(rollup) if rollup.compiled.is_some() || rollup.is_broken => {
             formula_json(&eval.value(table, slot, index), &rollup.format)
         }
         Kind::Lookup { link, target, valid } => {
@@ -269,7 +269,7 @@ fn string(
     let field = &eval.base.tables[table].fields[index];
     match &field.kind {
         Kind::Formula(formula) => formula_text(&eval.value(table, slot, index), &formula.format, format),
-        Kind::Rollup(rollup) if rollup.compiled.is_some() => {
+        Kind::Rollup(rollup) if rollup.compiled.is_some() || rollup.is_broken => {
             formula_text(&eval.value(table, slot, index), &rollup.format, format)
         }
         Kind::Lookup { link, target, valid } => {

@@ -175,13 +175,6 @@ impl Seed {
         self.oauth.users_mut(place);
     }
 
-    /// Replaces the limits.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
     /// The limits that the seed asks for.
     pub fn limits(&self) -> Limits {
         self.limits

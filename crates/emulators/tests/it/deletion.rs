@@ -312,3 +312,78 @@ async fn a_killed_emulator_comes_back_without_what_was_deleted() {
         (&json!("New"), &Value::Null, &json!([]))
     );
 }
+
+#[tokio::test]
+async fn a_hook_that_has_expired_ends_with_what_it_watched_too_and_is_told_nothing() {
+    let fleet = Fleet::begin().await;
+    let hook = fleet
+        .hook(json!({"dataTypes": ["tableData"], "watchDataInFieldIds": ["fldTons0000000001"]}), json!({}))
+        .await;
+    fleet.0.put("/__emulator/clock", json!({"advanceSeconds": 8 * 24 * 3600})).await.ok();
+    assert_eq!(fleet.delete("Ships/fields/fldTons0000000001").await.0, 200);
+    assert_eq!(fleet.told(&hook).await, json!([]));
+    let snapshot = fleet.0.text("GET", "/__emulator/snapshot", "").await;
+    let answer = fleet.0.raw("PUT", "/__emulator/snapshot", "", snapshot.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn whatever_else_refers_to_a_field_does_so_no_more() {
+    let mut seed = fleet();
+    let ships = &mut seed["bases"][0]["tables"][1];
+    let field = |id: &str, kind: &str, options: Value| json!({"id": id, "name": id, "type": kind, "options": options});
+    let link = |inverse: &str| json!({"linkedTableId": "tblShips000000001", "inverseLinkFieldId": inverse});
+    ships["fields"].as_array_mut().unwrap().extend([
+        field("fldBefore00000001", "multipleRecordLinks", link("fldAfter000000001")),
+        field("fldAfter000000001", "multipleRecordLinks", link("fldBefore00000001")),
+        field(
+            "fldStrange0000001",
+            "formula",
+            json!({"formula": "NEW({Tons}", "asSeeded": true, "referencedFieldIds": ["fldTons0000000001"]}),
+        ),
+        field(
+            "fldSaid0000000001",
+            "aiText",
+            json!({"prompt": ["Of ", {"field": {"fieldId": "fldTons0000000001"}}],
+            "referencedFieldIds": ["fldTons0000000001"]}),
+        ),
+        field("fldSince000000001", "lastModifiedTime", json!({"referencedFieldIds": ["fldTons0000000001"]})),
+        field("fldGo000000000001", "button", json!({"formula": "'https://example.com/' & {Tons}"})),
+    ]);
+    ships["dateDependencySettings"] = json!({"isEnabled": true, "predecessorFieldId": "fldBefore00000001"});
+    ships["records"][0]["fields"]["fldStrange0000001"] = json!(5);
+    let ports = &mut seed["bases"][0]["tables"][0];
+    let over =
+        |target: &str| json!({"recordLinkFieldId": "fldMoored00000001", "fieldIdInLinkedTable": target});
+    ports["fields"].as_array_mut().unwrap().extend([
+        field("fldAsSeeded000001", "rollup", over("fldTons0000000001")),
+        field("fldNames000000001", "multipleLookupValues", over("fldBefore00000001")),
+    ]);
+    ports["records"][0]["fields"]["fldAsSeeded000001"] = json!(77);
+    let fleet = Fleet(TestApp::with_seed(&seed).await);
+    assert_eq!(fleet.cells("Ports", "Port", "fldAsSeeded000001").await, json!({"Ostend": 77}));
+    assert_eq!(fleet.cells("Ships", "Ship", "fldStrange0000001").await["Zee, Noord"], 5);
+    for gone in ["fldTons0000000001", "fldAfter000000001"] {
+        assert_eq!(fleet.delete(&format!("Ships/fields/{gone}")).await.0, 200);
+    }
+    let schema = fleet.get(&format!("/v0/meta/bases/{BASE}/tables")).await.to_string();
+    for gone in ["fldTons0000000001", "fldAfter000000001"] {
+        assert!(!schema.contains(gone), "{schema}");
+    }
+    assert_eq!(fleet.table("Ships").await["dateDependencySettings"]["predecessorFieldId"], Value::Null);
+    assert_eq!(fleet.field("Ships", "fldStrange0000001").await["options"]["isValid"], false);
+    assert_eq!(
+        fleet.cells("Ships", "Ship", "fldStrange0000001").await["Zee, Noord"],
+        json!({"error": "#ERROR!"})
+    );
+    assert_eq!(fleet.cells("Ships", "Ship", "fldSince000000001").await, json!({}));
+    let button = json!({"label": "fldGo000000000001", "url": null});
+    assert_eq!(fleet.cells("Ships", "Ship", "fldGo000000000001").await["Lek"], button);
+    assert_eq!(
+        fleet.cells("Ports", "Port", "fldAsSeeded000001").await,
+        json!({}),
+        "it says that it is not valid"
+    );
+    let names = fleet.field("Ports", "fldNames000000001").await;
+    assert_eq!(names["options"]["result"]["type"], "singleLineText");
+}

@@ -92,6 +92,22 @@ async fn a_disk_that_was_full_loses_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn limits_of_the_command_line_are_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seed = seed();
+    seed["limits"]["requestsPerSecondPerBase"] = json!(3);
+    std::fs::write(dir.path().join("seed.json"), seed.to_string()).unwrap();
+    let rate = async |options: &[&str]| {
+        let (_child, address, _) = start(dir.path(), &[&["--data", "bases.sqlite"], options].concat());
+        let app = TestApp::at(address.parse().unwrap());
+        app.get("/__emulator/limits").await.ok()["requestsPerSecondPerBase"].clone()
+    };
+    assert_eq!(rate(&["--seed", "seed.json", "--rate-per-base", "0"]).await, Value::Null);
+    assert_eq!(rate(&[]).await, 3);
+    assert_eq!(rate(&["--rate-per-base", "7"]).await, 7);
+}
+
+#[tokio::test]
 async fn without_a_seed_a_file_has_the_tokens_and_people_of_the_one_that_it_was_made_from() {
     let dir = tempfile::tempdir().unwrap();
     let (child, app) = begin(dir.path());

@@ -287,9 +287,12 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
             sqlx::query(statement).bind(first as i64).execute(&mut *connection).await?;
         }
     }
-    for base in &change.cleared {
-        for statement in ["DELETE FROM numbers WHERE base = ?", "DELETE FROM records WHERE base = ?"] {
-            sqlx::query(statement).bind(*base as i64).execute(&mut *connection).await?;
+    for (base, table) in &change.cleared {
+        for statement in [
+            "DELETE FROM numbers WHERE base = ? AND tbl >= ?",
+            "DELETE FROM records WHERE base = ? AND tbl >= ?",
+        ] {
+            sqlx::query(statement).bind(*base as i64).bind(*table as i64).execute(&mut *connection).await?;
         }
     }
     for (base, metadata) in &change.metadata {

@@ -317,11 +317,12 @@ impl Options<'_, '_> {
     }
 
     fn rollup(&mut self, scope: &Scope<'_>) -> Kind {
+        let is_broken = self.is_invalid();
         let (link, target, valid) = self.link_and_target(scope, false);
         if valid {
             self.default("isValid", json!(true));
         }
-        Kind::Rollup(RollupKind { link, target, compiled: None, valid, format: self.result() })
+        Kind::Rollup(RollupKind { link, target, compiled: None, valid, is_broken, format: self.result() })
     }
 
     /// `label` is not served; `formula` is read when all fields are known.

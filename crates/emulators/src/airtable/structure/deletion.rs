@@ -39,7 +39,7 @@ pub(super) fn table(base: &mut Base, table: usize, actor: Actor<'_>) -> Result<V
         tables.remove(table);
     }
     deletion.carry_out(base, &definition, |_| {})?;
-    base.redefined = Redefined::Positions;
+    base.redefined = Redefined::Positions(table);
     Ok(json!({"id": id.to_string(), "deleted": true}))
 }
 
@@ -130,7 +130,7 @@ impl Deletion {
                 syncs.retain(|sync| !self.is_gone(&sync["keyFieldId"]));
             }
             if let Some(predecessor) = entry.pointer_mut("/dateDependencySettings/predecessorFieldId")
-                && self.is_gone(predecessor)
+                && self.links_no_more(predecessor)
             {
                 *predecessor = Value::Null;
             }
@@ -168,6 +168,9 @@ impl Deletion {
                 let (link, target) = (options.get("recordLinkFieldId"), options.get("fieldIdInLinkedTable"));
                 let link_is_gone = link.is_some_and(|id| self.links_no_more(id));
                 let target_is_gone = target.is_some_and(|id| self.is_gone(id));
+                if target.is_some_and(|id| self.links_no_more(id)) {
+                    options.shift_remove("result"); // what it shows has another type now
+                }
                 for (key, is_gone) in
                     [("recordLinkFieldId", link_is_gone), ("fieldIdInLinkedTable", target_is_gone)]
                 {
@@ -179,7 +182,14 @@ impl Deletion {
             }
             // Without fields, it would show the edits of all.
             "lastModifiedTime" if options["referencedFieldIds"] == json!([]) => watched,
-            "formula" => names_gone(options.get("formula")),
+            // Whether it names it cannot be seen in a text that does not parse.
+            "formula" => watched || names_gone(options.get("formula")),
+            "aiText" => {
+                if let Some(prompt) = options.get_mut("prompt").and_then(Value::as_array_mut) {
+                    prompt.retain(|part| !self.is_gone(&part["field"]["fieldId"]));
+                }
+                false
+            }
             "button" if names_gone(options.get("formula")) => {
                 // It stays a button, one that leads nowhere.
                 options.shift_remove("formula");
