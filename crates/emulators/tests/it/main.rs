@@ -19,6 +19,7 @@ mod listing;
 mod meta;
 mod oauth;
 mod paths;
+mod pings;
 mod process;
 mod records;
 mod seeds;
