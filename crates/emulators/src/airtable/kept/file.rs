@@ -53,6 +53,7 @@ pub enum KeptError {
     /// It cannot be created.
     #[error("{} cannot be created", path.display())]
     Create {
+        /// Where it was to be.
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -62,13 +63,20 @@ pub enum KeptError {
     Thread(#[source] io::Error),
     /// Another emulator has it open.
     #[error("{} is in use by another emulator", path.display())]
-    InUse { path: PathBuf },
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// It is a database of something else, or of a newer emulator.
     #[error("{} is not a file of bases that this emulator has written", path.display())]
-    Foreign { path: PathBuf },
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
     /// SQLite cannot read or write it.
     #[error("the file of emulated bases cannot be {action}")]
     Database {
+        /// `opened`, `read` or `written`.
         action: &'static str,
         #[source]
         source: sqlx::Error,
@@ -78,10 +86,20 @@ pub enum KeptError {
     Bases(#[from] SeedError),
     /// What is kept beside bases does not read back.
     #[error("the file's document \"{key}\" is damaged")]
-    Document { key: String },
+    Document {
+        /// What it is kept under.
+        key: String,
+    },
     /// A record in it does not read back.
     #[error("the file's record in slot {slot} of table {table} of base {base} is damaged")]
-    Record { base: usize, table: usize, slot: u32 },
+    Record {
+        /// Position among the bases of the file.
+        base: usize,
+        /// Position among the tables of the base.
+        table: usize,
+        /// Which of the table's records, in the order of their creation.
+        slot: u32,
+    },
 }
 
 pub(super) struct File {

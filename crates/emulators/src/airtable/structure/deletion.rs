@@ -181,7 +181,7 @@ impl Deletion {
                 link_is_gone || target_is_gone
             }
             // Without fields, it would show the edits of all.
-            "lastModifiedTime" if options["referencedFieldIds"] == json!([]) => watched,
+            "lastModifiedTime" => watched && options.get("referencedFieldIds") == Some(&json!([])),
             // Whether it names it cannot be seen in a text that does not parse.
             "formula" => watched || names_gone(options.get("formula")),
             "aiText" => {

@@ -87,11 +87,10 @@ test("the penalty of a rate limit is told to a client that does not wait", async
   assert.deepEqual([errors[0].error, errors[0].statusCode], ["TOO_MANY_REQUESTS", 429]);
 });
 
-test("connections and answers that are cut are errors; the write may have happened", async () => {
+test("connections that are cut are errors; the write may have happened", async () => {
   for (const [fault, done] of [
     [{ cutBeforePercent: 100 }, 0],
     [{ cutAfterPercent: 100 }, 1],
-    [{ truncatePercent: 100 }, 1],
   ]) {
     await own("POST", "reset", { data: true });
     await own("PUT", "faults", fault);
@@ -100,6 +99,23 @@ test("connections and answers that are cut are errors; the write may have happen
     const found = await table(BULK).select({ filterByFormula: "{Name}='cut'" }).all();
     assert.equal(found.length, done, JSON.stringify(fault));
   }
+});
+
+// Not with airtable.js: it takes a success without the end of its JSON for one without a body, and throws where nobody can
+// catch it.
+test("an answer that is cut short ends in the middle", async () => {
+  await own("PUT", "faults", { truncatePercent: 100 });
+  const headers = { authorization: `Bearer ${apiKey}`, "content-type": "application/json" };
+  const body = JSON.stringify({ fields: { Name: "cut" } });
+  const answer = await fetch(`${emulator.url}/v0/${WAREHOUSE}/${BULK}`, { method: "POST", headers, body });
+  assert.equal(answer.status, 200);
+  const pieces = [];
+  await assert.rejects(async () => {
+    for await (const piece of answer.body) pieces.push(Buffer.from(piece).toString());
+  });
+  assert.match(pieces.join(""), /^\{"id":"rec/);
+  await own("PUT", "faults", {});
+  assert.equal((await table(BULK).select({ filterByFormula: "{Name}='cut'" }).all()).length, 1);
 });
 
 test("an outage is over when its time is", async () => {
