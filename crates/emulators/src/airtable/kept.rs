@@ -18,7 +18,7 @@ use self::file::File;
 use super::access::Users;
 use super::ids::AttachmentId;
 use super::model::{Base, Redefined};
-use super::rows::Rows;
+use super::rows::{Record, Rows};
 use super::seed::Seed;
 use super::webhooks::{Document, Webhooks};
 
@@ -49,8 +49,7 @@ struct Job {
 /// What has to be in the file after a write. Bases and tables are named by their positions.
 #[derive(Default)]
 pub(super) struct Change {
-    /// Bases whose records are replaced from a table on: those that follow are the only ones there.
-    cleared: Vec<(usize, usize)>,
+    replaced: Vec<Replaced>,
     /// Bases from this position on are no more.
     forgotten: Option<usize>,
     metadata: Vec<(usize, String)>,
@@ -66,6 +65,23 @@ pub(super) struct Change {
     emptied: bool,
     /// Instead of those that were there.
     users: Option<String>,
+}
+
+/// The records of a base from a table on, instead of those that are there. They are shared with the base, and written down
+/// one by one when their turn comes: as texts all together they would take more memory than the base itself.
+struct Replaced {
+    base: usize,
+    from: usize,
+    /// With the last number that each has given.
+    tables: Vec<(Rows, u32)>,
+}
+
+impl Replaced {
+    fn of(position: usize, base: &Base, from: usize) -> Self {
+        let tables = base.tables.iter().skip(from);
+        let tables = tables.map(|table| (table.rows.past(), table.rows.last_number())).collect();
+        Self { base: position, from, tables }
+    }
 }
 
 /// What the file held beside bases and users when it was opened.
@@ -231,8 +247,7 @@ impl Change {
         let mut moved = usize::MAX;
         if let Redefined::Positions(from) = redefined {
             moved = from;
-            self.cleared.push((position, from));
-            self.add_tables(position, base, from);
+            self.replaced.push(Replaced::of(position, base, from));
         }
         for (index, table) in base.tables.iter_mut().enumerate() {
             table.rows.note_changes(); // of a new table, too
@@ -242,25 +257,15 @@ impl Change {
             }
             self.numbers.push((position, index, table.rows.last_number()));
             for slot in changed {
-                self.add_record(Place { base: position, table: index, slot }, &table.rows);
+                let record = table.rows.get(slot).map(record_json);
+                self.records.push((Place { base: position, table: index, slot }, record));
             }
         }
     }
 
     fn replace(&mut self, position: usize, base: &Base) {
-        self.cleared.push((position, 0));
+        self.replaced.push(Replaced::of(position, base, 0));
         self.metadata.push((position, base.to_seed().to_string()));
-        self.add_tables(position, base, 0);
-    }
-
-    /// All records of the tables from one on.
-    fn add_tables(&mut self, position: usize, base: &Base, from: usize) {
-        for (index, table) in base.tables.iter().enumerate().skip(from) {
-            self.numbers.push((position, index, table.rows.last_number()));
-            for slot in table.rows.by_creation_from(0) {
-                self.add_record(Place { base: position, table: index, slot }, &table.rows);
-            }
-        }
     }
 
     /// Those that are not in the cells of the seed; see [`Seed::files`].
@@ -268,13 +273,11 @@ impl Change {
         let files = seed.files.iter().map(|(id, content)| (id.to_string(), Some(content.clone())));
         self.files.extend(files);
     }
+}
 
-    fn add_record(&mut self, place: Place, rows: &Rows) {
-        let text = rows.get(place.slot).map(|record| {
-            serde_json::to_string(record).expect("numbers, texts and lists of them always serialise")
-        });
-        self.records.push((place, text));
-    }
+/// A record as it stands in the file.
+fn record_json(record: &Record) -> String {
+    serde_json::to_string(record).expect("numbers, texts and lists of them always serialise")
 }
 
 /// As they stand in the file.

@@ -12,7 +12,7 @@ use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
-use super::{Change, Opened, Place, users_json};
+use super::{Change, Opened, Place, Replaced, record_json, users_json};
 use crate::airtable::access::Users;
 use crate::airtable::links;
 use crate::airtable::model::Base;
@@ -305,12 +305,19 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
             sqlx::query(statement).bind(first as i64).execute(&mut *connection).await?;
         }
     }
-    for (base, table) in &change.cleared {
+    for Replaced { base, from, tables } in &change.replaced {
         for statement in [
             "DELETE FROM numbers WHERE base = ? AND tbl >= ?",
             "DELETE FROM records WHERE base = ? AND tbl >= ?",
         ] {
-            sqlx::query(statement).bind(*base as i64).bind(*table as i64).execute(&mut *connection).await?;
+            sqlx::query(statement).bind(*base as i64).bind(*from as i64).execute(&mut *connection).await?;
+        }
+        for (table, (rows, last)) in (*from..).zip(tables) {
+            put_number(connection, *base, table, *last).await?;
+            for slot in rows.by_creation_from(0) {
+                let record = rows.get(slot).map(record_json);
+                put_record(connection, Place { base: *base, table, slot }, record.as_deref()).await?;
+            }
         }
     }
     for (base, metadata) in &change.metadata {
@@ -321,28 +328,10 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
             .await?;
     }
     for (base, table, last) in &change.numbers {
-        sqlx::query("INSERT OR REPLACE INTO numbers (base, tbl, last) VALUES (?, ?, ?)")
-            .bind(*base as i64)
-            .bind(*table as i64)
-            .bind(*last)
-            .execute(&mut *connection)
-            .await?;
+        put_number(connection, *base, *table, *last).await?;
     }
-    for (Place { base, table, slot }, record) in &change.records {
-        let statement = match record {
-            Some(record) => {
-                sqlx::query("INSERT OR REPLACE INTO records (base, tbl, slot, record) VALUES (?, ?, ?, ?)")
-                    .bind(*base as i64)
-                    .bind(*table as i64)
-                    .bind(*slot)
-                    .bind(record)
-            }
-            None => sqlx::query("DELETE FROM records WHERE base = ? AND tbl = ? AND slot = ?")
-                .bind(*base as i64)
-                .bind(*table as i64)
-                .bind(*slot),
-        };
-        statement.execute(&mut *connection).await?;
+    for (place, record) in &change.records {
+        put_record(connection, *place, record.as_deref()).await?;
     }
     for (key, text) in &change.documents {
         let statement = match text {
@@ -363,6 +352,33 @@ async fn write(connection: &mut SqliteConnection, change: &Change) -> Result<(),
         statement.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+async fn put_number(
+    connection: &mut SqliteConnection,
+    base: usize,
+    table: usize,
+    last: u32,
+) -> Result<(), sqlx::Error> {
+    let put = sqlx::query("INSERT OR REPLACE INTO numbers (base, tbl, last) VALUES (?, ?, ?)");
+    put.bind(base as i64).bind(table as i64).bind(last).execute(connection).await.map(drop)
+}
+
+/// `None`: there is none in this slot any more.
+async fn put_record(
+    connection: &mut SqliteConnection,
+    Place { base, table, slot }: Place,
+    record: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let statement = match record {
+        Some(_) => "INSERT OR REPLACE INTO records (base, tbl, slot, record) VALUES (?, ?, ?, ?)",
+        None => "DELETE FROM records WHERE base = ? AND tbl = ? AND slot = ?",
+    };
+    let mut put = sqlx::query(statement).bind(base as i64).bind(table as i64).bind(slot);
+    if let Some(record) = record {
+        put = put.bind(record);
+    }
+    put.execute(connection).await.map(drop)
 }
 
 /// Makes an empty file for its owner alone, unless there is one.
