@@ -51,6 +51,7 @@ speaks Airtable's API, with the token of --token-file or of the setting AIRTABLE
 HOW is one of: fake (made-up values of the same kind), hash (a code), blank (nothing), keep. Equal values stay equal, and
 different ones different. * stands for all tables or all fields: --mask '*=fake' --mask 'Tasks.Status=keep'.
 What shows a masked field (formulas, lookups, rollups, AI text, buttons, choices, comments) is masked with it or computed anew.
+What only shows others (formulas, lookups, counts, links that are not blank) cannot be masked by itself.
 Names and descriptions of tables, fields and views stay, and so do formulas as they are written.
     pyairtable snapshot appPyAirtableDemo --mask '*.Email=fake' --out demo.json
     airtable-emulator --seed demo.json")]

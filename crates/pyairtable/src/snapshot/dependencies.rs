@@ -29,49 +29,75 @@ pub(super) fn tainted(structure: &Structure, masked: &HashMap<Place, How>) -> Ha
     tainted
 }
 
-/// Fields that are not masked and are shown by one that the emulator computes anew, over any number of steps. `None`: no
-/// mask is needed but those that there are.
-pub(super) fn kept_in(
+/// Why a mask of a field cannot be seen in the emulator.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Clear {
+    /// It shows these, which are as they were.
+    Of(Vec<Place>),
+    /// It is computed from no field: when a record was created, say.
+    ByItself,
+}
+
+/// Where the emulator has what a field shows.
+enum Shown {
+    /// It is written down, cell by cell, and masked there.
+    Cells,
+    Nothing,
+    Fields(Vec<Place>),
+    /// No mask changes it: how many records a link leads to, or what no field has anything to do with.
+    Bare(Option<Place>),
+}
+
+/// Whether a field shows what it did, over any number of steps, whatever its own mask is. `None`: it does not.
+pub(super) fn in_clear(
     structure: &Structure,
     place: Place,
     is_masked: impl Fn(&Field) -> bool,
-) -> Option<Vec<Place>> {
-    let own = structure.field(place);
-    if own.kind == "count" {
-        let link = own.option("recordLinkFieldId").and_then(Value::as_str).and_then(|id| structure.find(id));
-        return link.filter(|link| !is_masked(structure.field(*link))).map(|link| vec![link]);
-    }
-    let mut waiting = shown_by(structure, place)?;
-    // It shows what no mask can change: when a record was created, say.
-    let by_itself = waiting.is_empty();
-    let (mut seen, mut kept) = (HashSet::new(), Vec::new());
+    is_cut: impl Fn(&Field) -> bool,
+) -> Option<Clear> {
+    let mut waiting = match shown(structure, place, &is_cut) {
+        Shown::Cells | Shown::Nothing => return None,
+        Shown::Bare(None) => return Some(Clear::ByItself),
+        Shown::Bare(Some(link)) => return Some(Clear::Of(vec![link])),
+        Shown::Fields(fields) => fields,
+    };
+    let (mut seen, mut clear) = (HashSet::new(), Vec::new());
     while let Some(place) = waiting.pop() {
-        let field = structure.field(place);
-        // A mask does nothing for what is computed; links are not, but show what their records are called.
-        let shows = match field.kind.as_str() {
-            "multipleRecordLinks" if is_masked(field) => continue,
-            "multipleRecordLinks" => Some(sources(structure, place)).filter(|names| !names.is_empty()),
-            _ => shown_by(structure, place),
-        };
-        match shows {
-            _ if !seen.insert(place) => {}
-            Some(shows) => waiting.extend(shows),
-            None if is_masked(field) => {}
-            None => kept.push(place),
+        if !seen.insert(place) {
+            continue;
+        }
+        match shown(structure, place, &is_cut) {
+            Shown::Cells if is_masked(structure.field(place)) => {}
+            Shown::Cells => clear.push(place),
+            Shown::Nothing => {}
+            Shown::Fields(fields) => waiting.extend(fields),
+            Shown::Bare(link) => clear.push(link.unwrap_or(place)),
         }
     }
-    kept.sort_unstable();
-    (by_itself || !kept.is_empty()).then_some(kept)
+    clear.sort_unstable();
+    (!clear.is_empty()).then_some(Clear::Of(clear))
 }
 
-/// The fields whose values a computed one shows; `None` for what is written down cell by cell.
-fn shown_by(structure: &Structure, place: Place) -> Option<Vec<Place>> {
+fn shown(structure: &Structure, place: Place, is_cut: &impl Fn(&Field) -> bool) -> Shown {
     let field = structure.field(place);
-    let target = field.option("fieldIdInLinkedTable").and_then(Value::as_str);
+    let named = |key: &str| field.option(key).and_then(Value::as_str).and_then(|id| structure.find(id));
+    let is_invalid = field.option("isValid") == Some(&Value::Bool(false));
     match field.kind.as_str() {
-        "formula" if !field.is_as_seeded() => Some(sources(structure, place)),
-        "multipleLookupValues" => Some(target.and_then(|id| structure.find(id)).into_iter().collect()),
-        _ => None,
+        "formula" if field.is_as_seeded() => Shown::Cells,
+        "formula" | "multipleLookupValues" | "count" if is_invalid => Shown::Nothing,
+        "formula" => match sources(structure, place) {
+            none if none.is_empty() => Shown::Bare(None),
+            fields => Shown::Fields(fields),
+        },
+        "multipleLookupValues" => Shown::Fields(named("fieldIdInLinkedTable").into_iter().collect()),
+        "count" => match named("recordLinkFieldId") {
+            Some(link) if !is_cut(structure.field(link)) => Shown::Bare(Some(link)),
+            _ => Shown::Nothing,
+        },
+        // What its records are called; that it leads to them is hidden by nothing else.
+        "multipleRecordLinks" if is_cut(field) => Shown::Nothing,
+        "multipleRecordLinks" => Shown::Fields(sources(structure, place)),
+        _ => Shown::Cells,
     }
 }
 
@@ -161,10 +187,12 @@ mod tests {
                 field(1, "singleLineText", Value::Null), link(2, "tblB"), lookup(3, "multipleLookupValues", 2, 13),
                 formula(4, &format!("LEN({{{}}})", id(3))), field(5, "button", Value::Null), field(6, "number", Value::Null),
                 field(7, "count", json!({"recordLinkFieldId": id(2)})), formula(8, &format!("{{{}}}", id(6))), formula(9, "RECORD_ID()"),
+                formula(10, &format!("{{{}}} * 2", id(7))),
             ]},
             {"id": "tblB", "name": "B", "primaryFieldId": id(11), "fields": [
                 field(11, "singleLineText", Value::Null), link(12, "tblC"), lookup(13, "rollup", 12, 22),
                 formula(14, &format!("{{{}}} & \"\"", id(12))),
+                field(15, "multipleLookupValues", json!({"isValid": false, "recordLinkFieldId": id(12), "fieldIdInLinkedTable": Value::Null})),
             ]},
             {"id": "tblC", "name": "C", "primaryFieldId": id(21), "fields": [
                 field(21, "singleLineText", Value::Null), field(22, "number", Value::Null),
@@ -186,34 +214,40 @@ mod tests {
 
     #[test]
     fn what_is_masked_is_followed_through_rollups_lookups_and_formulas_of_other_tables() {
-        assert_eq!(tainted_by(22), ["F3.", "F4.", "F5.", "F13.", "F22.", "F23.", "F24."]);
+        assert_eq!(tainted_by(22), ["F3.", "F4.", "F5.", "F13.", "F15.", "F22.", "F23.", "F24."]);
     }
 
     #[test]
     fn the_name_of_a_record_is_followed_to_what_links_to_it() {
-        assert_eq!(tainted_by(21), ["F3.", "F4.", "F5.", "F12.", "F13.", "F14.", "F21.", "F24."]);
-        assert_eq!(tainted_by(6), ["F5.", "F6.", "F8.", "F24."], "a button may show anything of its table");
+        assert_eq!(tainted_by(21), ["F3.", "F4.", "F5.", "F12.", "F13.", "F14.", "F15.", "F21.", "F24."]);
+        assert_eq!(
+            tainted_by(6),
+            ["F5.", "F6.", "F8.", "F15.", "F24."],
+            "a button, or what is broken, may show anything"
+        );
     }
 
     #[test]
-    fn a_computed_field_shows_what_is_kept_at_the_end_of_all_steps() {
+    fn what_a_field_shows_in_clear_is_found_at_the_end_of_all_steps() {
         let structure = structure();
         let place = |field: usize| structure.find(&format!("fld{field:014}")).unwrap();
-        let kept = |field: usize, masked: &[usize]| {
-            let masked: Vec<Place> = masked.iter().map(|field| place(*field)).collect();
-            kept_in(&structure, place(field), |field| masked.contains(&structure.find(&field.id).unwrap()))
+        let clear = |field: usize, masked: &[usize], cut: &[usize]| {
+            let among = |fields: &[usize], field: &Field| {
+                fields.iter().any(|own| place(*own) == structure.find(&field.id).unwrap())
+            };
+            in_clear(&structure, place(field), |field| among(masked, field), |field| among(cut, field))
         };
-        assert_eq!(
-            kept(4, &[]),
-            Some(vec![place(13)]),
-            "a formula over a lookup of a rollup, whose cells are written down"
-        );
-        assert_eq!(kept(4, &[13]), None);
-        assert_eq!(kept(4, &[3, 4]), Some(vec![place(13)]), "it does not help to mask what is computed");
-        assert_eq!((kept(7, &[]), kept(7, &[2])), (Some(vec![place(2)]), None), "a count of links");
-        assert_eq!(kept(1, &[]), None, "no computed one");
-        assert_eq!(kept(9, &[1, 2, 9]), Some(vec![]), "of no field");
-        assert_eq!((kept(14, &[]), kept(14, &[21])), (Some(vec![place(21)]), None), "what a link shows");
+        let of = |field: usize| Some(Clear::Of(vec![place(field)]));
+        assert_eq!(clear(4, &[], &[]), of(13), "a formula over a lookup of a rollup, which is written down");
+        assert_eq!(clear(4, &[13], &[]), None);
+        assert_eq!(clear(4, &[3, 4], &[]), of(13), "it does not help to mask what is computed");
+        assert_eq!((clear(1, &[], &[]), clear(9, &[1, 2, 9], &[])), (None, Some(Clear::ByItself)));
+        assert_eq!((clear(14, &[12], &[]), clear(14, &[21], &[])), (of(21), None), "a link shows names");
+        assert_eq!((clear(2, &[2], &[]), clear(2, &[], &[2])), (of(11), None));
+        for count in [7, 10] {
+            assert_eq!((clear(count, &[2, 7], &[]), clear(count, &[], &[2])), (of(2), None), "{count}");
+        }
+        assert_eq!(clear(15, &[15], &[]), None, "one that is broken shows nothing");
     }
 
     #[test]

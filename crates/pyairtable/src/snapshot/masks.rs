@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::dependencies;
+use super::dependencies::{self, Clear};
 use super::mask::Masker;
 use super::rules::{How, Place, Rule};
-use super::structure::Structure;
+use super::structure::{Field, Structure};
 
 /// Fields by their ids.
 pub(super) struct Masks {
@@ -44,17 +44,24 @@ impl Masks {
         self.how.len() - shown.len()
     }
 
-    /// Fields that are to be masked and are computed anew from others that are not: a mask cannot be seen of them.
+    /// Fields that are to be masked, and show what they did all the same: as others do, which are not masked.
     pub(super) fn shown(&self, structure: &Structure) -> Vec<Shown> {
         let name =
             |place: Place| format!("{}.{}", structure.tables[place.0].name, structure.field(place).name);
-        let masked = structure.places().filter(|place| self.how(&structure.field(*place).id) != How::Keep);
+        let is_masked = |field: &Field| self.how(&field.id) != How::Keep;
+        let is_cut = |field: &Field| {
+            self.is_cut(&field.id, field.option("inverseLinkFieldId").and_then(Value::as_str))
+        };
+        let masked = structure.places().filter(|place| is_masked(structure.field(*place)));
         let shown = masked.filter_map(|place| {
-            let kept = dependencies::kept_in(structure, place, |field| self.how(&field.id) != How::Keep)?;
+            let clear = dependencies::in_clear(structure, place, is_masked, is_cut)?;
             Some(Shown {
                 is_named: self.named.contains(&structure.field(place).id),
                 field: name(place),
-                kept: kept.into_iter().map(name).collect(),
+                of: match clear {
+                    Clear::Of(fields) => fields.into_iter().map(name).collect(),
+                    Clear::ByItself => Vec::new(),
+                },
             })
         });
         shown.collect()
@@ -127,22 +134,23 @@ impl Masks {
     }
 }
 
-/// A field that shows others in spite of its mask.
+/// A field that its mask does not hide.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     /// A rule names it, and nothing but it.
     pub(super) is_named: bool,
     field: String,
-    kept: Vec<String>,
+    /// What it shows; none if it is computed from no field.
+    of: Vec<String>,
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, kept, .. } = self;
-        write!(f, "{field} cannot be masked by itself: it is computed from ")?;
-        match kept.is_empty() {
-            true => write!(f, "nothing that could be"),
-            false => write!(f, "{}, kept as it is", kept.join(", ")),
+        let Self { field, of, .. } = self;
+        write!(f, "{field} cannot be masked by itself: it shows ")?;
+        match of.is_empty() {
+            true => write!(f, "what no mask changes"),
+            false => write!(f, "{}, kept as it is", of.join(", ")),
         }
     }
 }

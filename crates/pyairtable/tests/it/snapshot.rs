@@ -327,7 +327,7 @@ async fn what_cannot_be_done_is_told() {
         (&[BASE, "--mask", "People.Nmae=fake", "--mask", "x=y"], "did you mean \"Name\"?"),
         (
             &[BASE, "--mask", "Projects.Lead email=fake", "--mask", "Tasks.Summary=fake"],
-            "Projects.Lead email cannot be masked by itself: it is computed from People.Email, kept as it is\nTasks.Summary",
+            "Projects.Lead email cannot be masked by itself: it shows People.Email, kept as it is\nTasks.Summary",
         ),
         (&[BASE, "--table", "Task"], "did you mean \"Tasks\"?"),
         (&[BASE, "--mask-file", "nowhere"], "cannot read nowhere"),
