@@ -85,8 +85,10 @@ pub(super) async fn answer(State(emulator): State<Emulator>, request: Request) -
     response
 }
 
+/// How somebody is known to another world that has taken the place of the one that let him in.
 #[derive(Clone)]
-enum Credential {
+enum Known {
+    /// By what the request says.
     Authorization(Option<HeaderValue>),
     /// The id of a user; `None`: the first one.
     Person(Option<String>),
@@ -106,8 +108,7 @@ struct Who {
     source: Source,
     /// The number of the world in which the grant is good.
     world: u64,
-    /// What to ask another one by that has taken its place, with other tokens and users.
-    credential: Credential,
+    known: Known,
     /// For the files in its answer.
     urls: Urls,
 }
@@ -122,8 +123,8 @@ impl Shared {
             Ok(grant) => grant,
             Err(refused) => return self.respond(Err(refused)),
         };
-        let credential = Credential::Person(user);
-        let who = Who { grant, source: Source::Client, world: world.number, credential, urls };
+        let known = Known::Person(user);
+        let who = Who { grant, source: Source::Client, world: world.number, known, urls };
         drop(world);
         let answer = match Route::parse_edit(&parts.method, parts.uri.path()) {
             Ok(route) => self.call(route, parts, body, who).await,
@@ -235,9 +236,9 @@ impl Shared {
             day: date::utc(now).date(),
         };
         lock(&self.limiter).arrive(arrival, &limits).map_err(|refused| refused.error(&limits))?;
-        let credential = Credential::Authorization(parts.headers.get(header::AUTHORIZATION).cloned());
+        let known = Known::Authorization(parts.headers.get(header::AUTHORIZATION).cloned());
         let urls = self.urls(parts);
-        Ok(Who { grant, source: Source::PublicApi, world: world.number, credential, urls })
+        Ok(Who { grant, source: Source::PublicApi, world: world.number, known, urls })
     }
 
     /// Whether the token is that of whoever runs the emulator.
@@ -261,13 +262,13 @@ impl Shared {
         let shared = Arc::clone(self);
         let work = move || {
             let world = shared.hold();
-            let grant = match who.credential {
+            let grant = match who.known {
                 _ if who.world == world.number => who.grant,
-                Credential::Authorization(credential) => {
+                Known::Authorization(credential) => {
                     let headers = credential.map(|credential| (header::AUTHORIZATION, credential));
                     shared.authenticate(&world, &headers.into_iter().collect())?
                 }
-                Credential::Person(user) => person(&world, user.as_deref())?,
+                Known::Person(user) => person(&world, user.as_deref())?,
             };
             work(&Caller {
                 shared: &shared,

@@ -67,6 +67,18 @@ impl Chain {
     }
 }
 
+/// Until all webhooks are replaced. Pings of another era concern nobody any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Era(u64);
+
+impl Default for Era {
+    /// One that has not been.
+    fn default() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
 /// How far it is with a chain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Retry {
@@ -84,6 +96,7 @@ pub(crate) struct Webhooks {
     initial: HashMap<BaseId, OfBase>,
     /// Hooks whose ping has failed and is tried again: one ping at a time, however many writes there are meanwhile.
     retried: HashMap<(BaseId, WebhookId), Chain>,
+    era: Era,
     /// What has to get into the file; `None`: there is none.
     journal: Option<Vec<Document>>,
 }
@@ -120,6 +133,7 @@ impl Webhooks {
     pub(crate) fn reset(&mut self) {
         let before = std::mem::replace(&mut self.live, self.initial.clone());
         self.retried.clear();
+        self.era = Era::default();
         if self.journal.is_some() {
             for (base, of_base) in before {
                 let documents = |hook: &Hook| all_documents(base, hook, of_base.transactions, false);
@@ -138,27 +152,27 @@ impl Webhooks {
         let now = transaction.actor.now.as_millisecond();
         let changes = transaction.changes();
         let after = transaction.after;
-        let holds = |hook: &Hook| !hook.works || hook.specification.still_holds(after);
+        let ends = |hook: &Hook| hook.works && !hook.specification.still_holds(after);
         // A view that has gone is no change, but those who watched it have to know.
-        if changes.is_empty() && of_base.hooks.iter().all(holds) {
+        if changes.is_empty() && !of_base.hooks.iter().any(ends) {
             return pings;
         }
         of_base.transactions += 1;
         let mut documents = Vec::new();
         for hook in of_base.hooks.iter_mut() {
-            let (was_enabled, holds) = (hook.is_enabled(now), holds(hook));
-            if !holds {
+            let (was_enabled, ends) = (hook.is_enabled(now), ends(hook));
+            if ends {
                 hook.works = false;
                 documents.push(hook_document(base, hook, of_base.transactions));
             }
-            let told = match holds {
+            let told = match ends {
                 _ if !was_enabled => continue,
-                true if !hook.specification.wants_source(transaction.source) => continue,
-                true => match changes.told(&hook.specification) {
+                false if !hook.specification.wants_source(transaction.source) => continue,
+                false => match changes.told(&hook.specification) {
                     Some(told) => told,
                     None => continue,
                 },
-                false => Map::from_iter([
+                true => Map::from_iter([
                     ("error".to_owned(), json!(true)),
                     ("code".to_owned(), json!("INVALID_FILTERS")),
                 ]),
@@ -174,7 +188,8 @@ impl Webhooks {
             let Some(url) = hook.notification_url.clone().filter(|_| hook.notifies) else { continue };
             match self.retried.get_mut(&(base, hook.id)) {
                 None => {
-                    pings.push(Ping { base, hook: hook.id, url, secret: hook.secret, chain: None });
+                    let (era, secret) = (self.era, hook.secret);
+                    pings.push(Ping { base, hook: hook.id, url, secret, era, chain: None });
                 }
                 Some(Chain { state: Retry::Waits, .. }) => {}
                 Some(Chain { state: Retry::Runs { news }, .. }) => *news = true,
@@ -194,8 +209,8 @@ impl Webhooks {
     pub(crate) fn pinged(&mut self, ping: &Ping, step: Step, now: i64) -> Next {
         let place = (ping.base, ping.hook);
         let chain = self.retried.get(&place).copied();
-        // Its chain has been given up: notifications were switched, or all there was has been replaced.
-        if ping.chain.is_some() && chain.map(|chain| chain.number) != ping.chain {
+        // All there was has been replaced, or its chain been given up: notifications were switched.
+        if ping.era != self.era || (ping.chain.is_some() && chain.map(|chain| chain.number) != ping.chain) {
             return Next::Ends;
         }
         let of_base = self.live.get_mut(&ping.base);
@@ -207,7 +222,7 @@ impl Webhooks {
             return Next::Ends;
         };
         let Step::Ended(result) = step else {
-            return match &mut self.retried.get_mut(&place).filter(|_| hook.notifies && now < hook.expires) {
+            return match self.retried.get_mut(&place).filter(|_| hook.notifies && now < hook.expires) {
                 Some(chain) => {
                     chain.state = Retry::Runs { news: false };
                     Next::Goes

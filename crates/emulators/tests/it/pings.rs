@@ -129,11 +129,29 @@ async fn a_ping_is_not_tried_again_once_notifications_are_switched_or_a_snapshot
     }
     hooked.write("b").await;
     answer(&receiver, "500 No", async {}).await;
-    hooked.once(|result| result["error"]["message"].as_str().is_some_and(|why| why.ends_with("500"))).await;
+    let has_failed = |status: &'static str| {
+        move |result: &Value| result["error"]["message"].as_str().is_some_and(|why| why.ends_with(status))
+    };
+    hooked.once(has_failed("500")).await;
+    hooked.switch(true).await;
+    hooked.wait(11).await;
+    answer(&receiver, "501 No", async {}).await; // they were on already
+    hooked.once(has_failed("501")).await;
     let snapshot = hooked.app.text("GET", "/__emulator/snapshot", "").await;
     hooked.app.raw("PUT", "/__emulator/snapshot", "", snapshot.as_bytes()).await.ok();
-    hooked.wait(11).await;
+    hooked.wait(21).await;
     nothing_comes(&receiver).await;
+    // Nor is what was on its way when all was reset any more.
     hooked.write("c").await;
+    let reset = async {
+        hooked.app.post("/__emulator/reset", json!({"data": true})).await.ok();
+    };
+    answer(&receiver, "502 No", reset).await;
+    hooked.app.put("/__emulator/clock", json!({"stopped": true})).await.ok();
+    hooked.wait(41).await;
+    nothing_comes(&receiver).await;
+    let hook = hooked.once(|_| true).await;
+    assert!(!hook["lastNotificationResult"].to_string().contains("502"), "{hook}");
+    hooked.write("d").await;
     answer(&receiver, TAKEN, async {}).await;
 }

@@ -15,12 +15,12 @@ use crate::airtable::emulator::Emulator;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResetBody {
-    /// Also makes all bases what they were at the start
+    /// Also makes bases, webhooks and grants what they were at the start
     #[serde(default)]
     data: bool,
 }
 
-/// Forgets counters, rate windows, penalties and the request log, ends faults, and sets the clock right; with `{"data":true}` also every change to the bases
+/// Forgets counters, rate windows, penalties and the request log, ends faults, and sets the clock right; with `{"data":true}`, bases, webhooks and grants are what they were at the start
 #[utoipa::path(post, path = "/__emulator/reset", tag = "emulator", request_body = ResetBody, responses(
     (status = 200, description = "Done"), (status = 422, description = "Not such a body")
 ))]

@@ -39,7 +39,7 @@ pub(crate) fn sort(eval: &Eval<'_>, table: usize, slots: Vec<u32>, keys: &[SortK
     keyed.into_iter().map(|(_, slot)| slot).collect()
 }
 
-/// How two slots stand to each other where all are sorted that were in ascending order.
+/// The order of two slots as [`sort`] leaves them, equal ones by slot.
 pub(crate) fn order(eval: &Eval<'_>, table: usize, a: u32, b: u32, keys: &[SortKey]) -> Ordering {
     let cell = |slot: u32, key: &SortKey| comparable(eval, table, slot, key.field);
     first_difference(keys.iter().map(|key| key.order(&cell(a, key), &cell(b, key)))).then(a.cmp(&b))

@@ -168,7 +168,7 @@ impl Deletion {
                 let (link, target) = (options.get("recordLinkFieldId"), options.get("fieldIdInLinkedTable"));
                 let link_is_gone = link.is_some_and(|id| self.links_no_more(id));
                 let target_is_gone = target.is_some_and(|id| self.is_gone(id));
-                if target.is_some_and(|id| self.links_no_more(id)) {
+                if kind == "multipleLookupValues" && target.is_some_and(|id| self.links_no_more(id)) {
                     options.shift_remove("result"); // what it shows has another type now
                 }
                 for (key, is_gone) in

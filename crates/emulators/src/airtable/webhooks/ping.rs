@@ -9,6 +9,7 @@ use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::Era;
 use crate::airtable::fields::date;
 use crate::airtable::ids::{BaseId, WebhookId};
 use crate::airtable::loopback::Destination;
@@ -51,6 +52,7 @@ pub(crate) struct Ping {
     pub(crate) hook: WebhookId,
     pub(crate) url: String,
     pub(crate) secret: [u8; 32],
+    pub(crate) era: Era,
     /// The chain that it belongs to, if it is tried again.
     pub(crate) chain: Option<u64>,
 }

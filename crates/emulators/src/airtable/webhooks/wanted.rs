@@ -174,8 +174,10 @@ impl Webhooks {
             Wanted::Toggle { id, enable } => {
                 let at = find(*id, &of_base.hooks)?;
                 let hook = &mut of_base.hooks[at];
-                hook.notifies = *enable;
-                self.retried.remove(&(base.id, *id)); // whoever switches it on wants to hear of what comes next
+                if std::mem::replace(&mut hook.notifies, *enable) != *enable {
+                    // Whoever switches it on wants to hear of what comes next.
+                    self.retried.remove(&(base.id, *id));
+                }
                 documents.push(hook_document(base.id, hook, transactions));
                 Ok(json!({}))
             }
